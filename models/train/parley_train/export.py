@@ -1,0 +1,52 @@
+"""Checkpoint -> step graph in ONNX: `python -m parley_train.export --out work/step.fp32.onnx [--random]`."""
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+
+import torch
+
+from .codec import Codec
+from .frontend import load as load_front
+from .model import Pico, Size
+from .paths import work
+from .step import Step
+
+
+def build(weights: Path, random_weights: bool = False, size: str = "pico") -> Step:
+    torch.manual_seed(3)
+    model, codec = Pico(Size.named(size)), Codec()
+    if random_weights:
+        codec.quantiser.books.normal_()
+    else:
+        saved = torch.load(work("pico.pt"), weights_only=False)
+        model = Pico(Size(**saved["size"]))
+        model.load_state_dict(saved["model"])
+        codec.load_state_dict(torch.load(work("codec.pt"))["codec"])
+    return Step(model, codec, load_front(weights)).eval()
+
+
+def export(step: Step, out: Path) -> None:
+    warnings.simplefilter("ignore")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with torch.no_grad():
+        torch.onnx.export(step, tuple(step.example()), str(out), input_names=step.input_names(), output_names=step.output_names(),
+                          opset_version=17, dynamo=False, do_constant_folding=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=work("step.fp32.onnx"))
+    parser.add_argument("--random", action="store_true")
+    args = parser.parse_args()
+    export(build(args.weights, args.random), args.out)
+    import onnx
+    model = onnx.load(str(args.out))
+    ops = sorted({n.op_type for n in model.graph.node})
+    print(args.out, f"{args.out.stat().st_size / 1e6:.1f} MB", len(model.graph.node), "nodes:", " ".join(ops))
+
+
+if __name__ == "__main__":
+    main()

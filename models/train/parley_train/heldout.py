@@ -1,0 +1,104 @@
+"""The test set: voices and phrasings that training never hears: `python -m parley_train.heldout --out DIR --count 300 --kokoro TGZ`.
+
+Writes WAV files and `cases.jsonl`: what was said, by which voice, the site's facts, and what the answer must do. Sets:
+`voices` (held-out voices, known phrasings), `phrasings` (known voices, held-out phrasings), `both`. Nothing here is a label from a
+recogniser.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import wave
+from pathlib import Path
+
+import numpy as np
+
+from .domain import Domain
+from .paths import work
+from .spoken import spoken
+from .store import RATE, resample
+from .teach import ESPEAK, intent_weight
+from .timeline import READINGS, Composer
+from .tokens import Tokenizer
+from .voices import HELD_OUT, Espeak, Kokoro, festival, flite
+
+KINDS = {"fact": 0.4, "action": 0.4, "sensor": 0.06, "chat": 0.08, "decline": 0.06}
+
+
+def write_wav(path: Path, samples: np.ndarray) -> None:
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(RATE)
+        out.writeframes((np.clip(samples, -1, 1) * 32767).astype(np.int16).tobytes())
+
+
+class Speakers:
+    def __init__(self, package: Path) -> None:
+        self.kokoro, self.espeak = Kokoro(package), Espeak()
+        known = [f"kokoro:{n}" for n in self.kokoro.tables if n[0] in "ab" and f"kokoro:{n}" not in HELD_OUT]
+        known += [f"espeak:{v}" for v in ESPEAK if f"espeak:{v}" not in HELD_OUT][::6] + ["flite:slt", "flite:rms"]
+        self.pools = {True: sorted(HELD_OUT), False: known}
+
+    def say(self, text: str, voice: str, rng: random.Random) -> np.ndarray:
+        engine, name = voice.split(":", 1)
+        words = " ".join(spoken(text)[0])
+        if engine == "kokoro":
+            s = self.kokoro.say(text, name, rng.uniform(0.9, 1.15))
+            return resample(s.samples, s.rate)
+        if engine == "espeak":
+            return resample(self.espeak.say(words, name, rng.randint(140, 180), 50, 50), self.espeak.rate)
+        if engine == "flite":
+            return resample(*flite(words, name))
+        return resample(*festival([words], "voice_ked_diphone")[0])
+
+    def pick(self, held: bool, rng: random.Random) -> str:
+        pool = self.pools[held]
+        neural = [v for v in pool if v.startswith("kokoro")]
+        return rng.choice(neural) if rng.random() < 0.6 else rng.choice([v for v in pool if v not in neural])
+
+
+def microphone(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A quiet room, the speech at a usual level, half a second before it."""
+    peak = float(np.abs(samples).max()) or 1.0
+    x = np.concatenate([np.zeros(RATE // 2, np.float32), samples / peak * 10 ** (rng.uniform(-12, -3) / 20), np.zeros(RATE // 2, np.float32)])
+    return x + (rng.standard_normal(len(x)) * 10 ** (rng.uniform(-66, -54) / 20)).astype(np.float32)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--kokoro", type=Path, required=True)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    domain, speakers = Domain(), Speakers(args.kokoro)
+    composer = Composer(domain, Tokenizer.load(work("tokenizer.json")))
+    index = args.out / "cases.jsonl"
+    done = len(index.read_text().splitlines()) if index.exists() else 0
+    for i in range(done, args.count):
+        rng = random.Random(f"heldout {i}")
+        group = ("voices", "phrasings", "both")[i % 3]
+        kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
+        names = [n for n, x in domain.intents.items() if x["kind"] == kind and x.get("user") and len(x["user"]) > 7]
+        name = rng.choices(names, [intent_weight(domain, n) for n in names])[0]
+        e = domain.exchange(name, rng, "train" if group == "voices" else "held")
+        absent = e.missing is not None and rng.random() < 0.25
+        taken = {k for k, _ in e.facts}
+        facts = ([] if absent else list(e.facts)) + composer.distractors(rng, taken, rng.randint(1, 6), name)
+        rng.shuffle(facts)
+        voice = speakers.pick(group != "phrasings", rng)
+        sound = microphone(speakers.say(e.user, voice, rng), np.random.default_rng([21, i]))
+        write_wav(args.out / f"{i:04d}.wav", sound)
+        values = [] if absent else [v for v in e.slots.values() if any(v in f[1] for f in e.facts) and v in e.reply]
+        case = {"wav": f"{i:04d}.wav", "set": group, "voice": voice, "kind": kind, "intent": name, "said": e.user, "facts": facts,
+                "calls": e.calls, "values": values, "missing": absent, "reply": e.missing if absent else e.reply}
+        with open(index, "a") as f:
+            f.write(json.dumps(case) + "\n")
+        if i % 25 == 0:
+            print(i, group, voice, "|", e.user, flush=True)
+
+
+if __name__ == "__main__":
+    main()

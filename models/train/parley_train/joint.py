@@ -1,0 +1,175 @@
+"""Full-duplex training lines from recorded parts: people's features, the target voice's codes, beds of noise and echo."""
+from __future__ import annotations
+
+import random
+
+import numpy as np
+
+from .features import FeatureStore
+from .paths import work
+from .store import Store
+from .teach import USERS
+from .timeline import CUT_LAG, READINGS, REPLY_LAG, Composer, Timeline
+
+SCENES = [("talk", 0.66), ("reading", 0.14), ("typed", 0.06), ("quiet", 0.08), ("event", 0.06)]
+
+
+class Feed:
+    def __init__(self, composer: Composer, rng: random.Random) -> None:
+        self.c, self.rng = composer, rng
+        self.users, self.beds = FeatureStore("users"), FeatureStore("beds")
+        self.stores = {n: Store(work("teacher", n)) for n in (*USERS, "replies", "target")}
+        self.codes = {n: np.load(work(f"codes-{n}.npz"), allow_pickle=True) for n in ("replies", "target")}
+        self.codes = {n: (list(z["codes"]), list(z["onsets"])) for n, z in self.codes.items()}
+        replies: dict[tuple, list[int]] = {}
+        for i in range(len(self.codes["replies"][0])):
+            replies.setdefault(tuple(self.stores["replies"].items[i]["of"]), []).append(i)
+        self.turns: list[tuple[int, list[int]]] = []  # a feature segment and the replies to it
+        self.overheard: list[int] = []
+        for u, item in enumerate(self.users.items):
+            key = tuple(item["of"])
+            piece = self.stores[key[0]].items[key[1]]
+            if piece["intent"] == "overheard":
+                self.overheard.append(u)
+            elif key in replies:
+                self.turns.append((u, replies[key]))
+        print(f"feed: {len(self.turns)} turns, {len(self.overheard)} overheard, {len(self.beds.items)} beds", flush=True)
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        sample = np.concatenate([self.users.get(self.rng.randrange(len(self.users.items))).astype(np.float32) for _ in range(300)])
+        return sample.mean(0), 1 / (sample.std(0) + 1e-3)
+
+    def piece(self, u: int) -> dict:
+        name, j = self.users.items[u]["of"]
+        return self.stores[name].items[j]
+
+    def speech(self, store: str, i: int) -> dict:
+        codes, onsets = self.codes[store]
+        return {"codes": codes[i], "onsets": list(onsets[i])}
+
+    def line(self) -> Timeline:
+        scene = self.rng.choices([s for s, _ in SCENES], [w for _, w in SCENES])[0]
+        line = getattr(self, scene)()
+        self.fill(line)
+        return line
+
+    def fill(self, line: Timeline) -> None:
+        """Puts beds where no person is heard: long stretches, changing now and then."""
+        at = 0
+        while at < len(line):
+            if line.features[at] is not None:
+                at += 1
+                continue
+            item = self.rng.randrange(len(self.beds.items))
+            bed = self.beds.get(item)
+            start = self.rng.randrange(max(1, len(bed) - 20))
+            for row in bed[start:]:
+                if at >= len(line) or line.features[at] is not None:
+                    break
+                line.features[at] = row
+                at += 1
+
+    def person(self, line: Timeline, begin: int, u: int) -> tuple[int, int]:
+        """A person's piece from tick `begin`; returns the ticks of its first word's start and its last word's end."""
+        rows, item = self.users.get(u), self.users.items[u]
+        line.extend(begin + len(rows), True)
+        for k, row in enumerate(rows):
+            line.features[begin + k] = row
+        last = self.c.hear(line, begin, self.piece(u)["text"], item["words"], True)
+        return begin + int(item["words"][0][0] // 80), last
+
+    def talk(self) -> Timeline:
+        rng, line, taken, facts, events = self.rng, Timeline(), set(), [], []
+        turns = []
+        for _ in range(rng.choices([1, 2, 3], [0.66, 0.28, 0.06])[0]):
+            u, options = rng.choice(self.turns)
+            r = rng.choice(options)
+            reply = self.stores["replies"].items[r]
+            keys = {k for k, _ in [*reply["facts"], *reply["absent"]]}
+            if keys & taken:
+                continue
+            taken |= keys
+            for key, value in reply["facts"]:
+                (events if key in READINGS and rng.random() < 0.5 else facts).append((key, value))
+            turns.append((u, r, reply))
+        facts += self.c.distractors(rng, taken, rng.choice([0, 1, 2, 3, 4, 6]), turns[0][2]["intent"])
+        self.c.facts(line, facts, rng)
+        at = rng.randint(0, 5)
+        for key, value in events:
+            at = self.c.event(line, at, f"{key} {value}", True) + 1
+        spoken_until, reply_text_end = -1, 0
+        for n, (u, r, reply) in enumerate(turns):
+            begin = at
+            first, last = self.person(line, begin, u)
+            if spoken_until > first:  # the person speaks over the reply: it is cut
+                self.cut(line, first + CUT_LAG, spoken_until)
+            start = last + REPLY_LAG
+            end = self.c.reply(line, start, reply["text"], reply["calls"], reply["style"], self.speech("replies", r), True)
+            spoken_until = end
+            lead = int(self.users.items[turns[n + 1][0]]["words"][0][0] // 80) if n + 1 < len(turns) else 0
+            if n + 1 < len(turns) and rng.random() < 0.4 and end - start > 8:
+                at = max(last + 14, rng.randint(start + 3, end - 3) - lead)
+            else:
+                at = end + rng.randint(1, 12)
+            at = max(at, last + 14)
+        line.extend(max(len(line), spoken_until + rng.randint(2, 6)), True)
+        return line
+
+    def cut(self, line: Timeline, at: int, until: int) -> None:
+        """Ends a reply at tick `at`: what would have come after it was never said."""
+        token = self.c.tok.ids
+        for k in range(at, len(line)):
+            line.text[k], line.speaking[k], line.codes[k] = 0, 0, None
+        if at < len(line):
+            line.text[at] = token["<cut>"]
+
+    def reading(self) -> Timeline:
+        """The voice alone: words given, codes learned. No text is to be guessed."""
+        rng, line, at = self.rng, Timeline(), self.rng.randint(0, 3)
+        for _ in range(rng.randint(1, 3)):
+            i = rng.randrange(len(self.codes["target"][0]))
+            end = self.c.reply(line, at, self.stores["target"].items[i]["text"], [], "neutral", self.speech("target", i), True)
+            for k in range(at, end):
+                line.text_known[k] = 0
+            at = end + rng.randint(1, 4)
+        line.extend(at, True)
+        return line
+
+    def typed(self) -> Timeline:
+        rng, line = self.rng, Timeline()
+        u, options = rng.choice(self.turns)
+        r = rng.choice(options)
+        reply = self.stores["replies"].items[r]
+        taken = {k for k, _ in [*reply["facts"], *reply["absent"]]}
+        self.c.facts(line, [tuple(f) for f in reply["facts"]] + self.c.distractors(rng, taken, rng.randint(0, 4), reply["intent"]), rng)
+        at = self.c.typed(line, rng.randint(0, 6), self.piece(u)["text"], True)
+        end = self.c.reply(line, at, reply["text"], reply["calls"], reply["style"], self.speech("replies", r), True)
+        line.extend(end + rng.randint(1, 5), True)
+        return line
+
+    def quiet(self) -> Timeline:
+        """Nothing is for the device: noise, music, its own residue, other people's talk."""
+        rng, line = self.rng, Timeline()
+        self.c.facts(line, self.c.distractors(rng, set(), rng.randint(0, 4)), rng)
+        line.extend(rng.randint(30, 70), True)
+        if self.overheard and rng.random() < 0.6:
+            self.person(line, rng.randint(0, 20), rng.choice(self.overheard))
+        line.extend(len(line) + 6, True)
+        return line
+
+    def event(self) -> Timeline:
+        """Something happened; the device may have a word to say (text alone, its speech is not learned here)."""
+        rng, line = self.rng, Timeline()
+        names = [n for n, i in self.c.domain.intents.items() if i["kind"] == "event"]
+        intent = self.c.domain.intents[rng.choice(names)]
+        values: dict[str, str] = {}
+        said = self.c.domain.fill(str(intent["event"]), values, rng)
+        self.c.facts(line, self.c.distractors(rng, set(), rng.randint(0, 3)), rng)
+        at = self.c.event(line, rng.randint(2, 10), said, True)
+        options = intent.get("reply") or []
+        if options:
+            reply = self.c.domain.fill(rng.choice(options), values, rng)
+            calls = intent.get("call") or []
+            at = self.c.reply(line, at, reply, [calls] if isinstance(calls, str) else calls, intent.get("style", "neutral"), None, True)
+        line.extend(at + rng.randint(4, 12), True)
+        return line

@@ -1,0 +1,80 @@
+"""fp32 step graph -> int8, calibrated on real ticks: `python -m parley_train.quantise`.
+
+`cpu`: U8 activations, S8 weights (fastest without VNNI). `trt`: symmetric S8 Q/DQ. Both keep their weights in one shared
+file. Only the big matrix products are quantised: what the network learned, not the signal processing.
+"""
+from __future__ import annotations
+
+import argparse
+import random
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+
+from .host import Host
+from .paths import work
+from .store import Store
+from .timeline import fact_tokens
+from .tokens import Tokenizer
+
+KEEP_FP32 = ("front", "synth")
+
+
+class Reader(CalibrationDataReader):
+    def __init__(self, feeds: list[dict]) -> None:
+        self.feeds = iter(feeds)
+
+    def get_next(self):
+        return next(self.feeds, None)
+
+
+def calibration_feeds(fp32: Path, tok: Tokenizer, turns: int) -> list[dict]:
+    """Inputs of real ticks: people asking, the model answering, some silence. Every third tick is kept."""
+    host, rng = Host(str(fp32), tok, seed=5), random.Random(5)
+    kept: list[dict] = []
+    replies = Store(work("teacher", "replies"))
+    for _ in range(turns):
+        item = replies.items[rng.randrange(len(replies.items))]
+        name, j = item["of"]
+        users = Store(work("teacher", name))
+        host.reset()
+        host.feeds = []
+        host.read_facts([i for k, v in item["facts"] for i in fact_tokens(tok, k, v)])
+        host.listen(np.concatenate([np.zeros(3000, np.float32), users.samples(j) * 0.5]), 25)
+        kept += host.feeds[rng.randrange(3)::5]
+    rng.shuffle(kept)
+    return kept
+
+
+def big_products(path: Path) -> list[str]:
+    """Names of the MatMul/Gemm nodes that multiply by a learned matrix of at least 8,192 values."""
+    graph = onnx.load(str(path)).graph
+    weights = {w.name: int(np.prod(w.dims)) for w in graph.initializer}
+    return [n.name for n in graph.node if n.op_type in ("MatMul", "Gemm") and weights.get(n.input[1], 0) >= 8192
+            and not any(k in n.name for k in KEEP_FP32)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fp32", type=Path, default=work("step.fp32.onnx"))
+    parser.add_argument("--turns", type=int, default=24)
+    args = parser.parse_args()
+    tok = Tokenizer.load(work("tokenizer.json"))
+    feeds = calibration_feeds(args.fp32, tok, args.turns)
+    names = big_products(args.fp32)
+    print(len(feeds), "ticks,", len(names), "products", flush=True)
+    for kind, activation in (("cpu", QuantType.QUInt8), ("trt", QuantType.QInt8)):
+        out = work(f"step.{kind}.onnx")
+        quantize_static(str(args.fp32), str(out), Reader(list(feeds)), quant_format=QuantFormat.QDQ, per_channel=True,
+                        activation_type=activation, weight_type=QuantType.QInt8, nodes_to_quantize=names,
+                        calibrate_method=CalibrationMethod.MinMax,
+                        extra_options={"ActivationSymmetric": kind == "trt", "WeightSymmetric": True, "MinimumRealRange": 1e-4,
+                                       "CalibMovingAverage": True})
+        print(out, f"{out.stat().st_size / 1e6:.1f} MB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

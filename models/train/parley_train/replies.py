@@ -1,0 +1,61 @@
+"""Replies spoken by the target voice, made for user utterances that exist: `python -m parley_train.replies --count N`.
+
+Reply r answers the user piece `of` (store, index): same intent and slots, freshly drawn values of the facts. So a turn of
+training is: this user's sound, these facts, this reply's words, sound and calls.
+"""
+from __future__ import annotations
+
+import argparse
+import random
+
+from .domain import Domain
+from .paths import work
+from .store import Store
+from .teach import USERS, progress
+from .voices import Piper
+
+
+def reply_for(domain: Domain, item: dict, rng: random.Random) -> dict | None:
+    """Labels of one reply to a user piece; None where nothing is to be said. A tenth or so of fact questions find no fact."""
+    if item["intent"] == "overheard":
+        return None
+    values = dict(item["slots"])
+    e = domain.exchange(item["intent"], rng, "train", values, user=item["text"])
+    absent = e.missing is not None and rng.random() < 0.17
+    return {"text": e.missing if absent else e.reply, "facts": [] if absent else e.facts, "absent": e.facts if absent else [],
+            "calls": e.calls, "style": e.style, "intent": e.intent, "kind": e.kind}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--count", type=int, default=20_000)
+    args = parser.parse_args()
+    domain, store, voice = Domain(), Store(work("teacher", "replies")), Piper()
+    users, fresh = {n: Store(work("teacher", n)) for n in USERS}, 0
+    done = {(x["of"][0], x["of"][1]): 0 for x in store.items}
+    for x in store.items:
+        done[tuple(x["of"])] += 1
+    i = len(store.items)
+    while i < args.count:
+        rng = random.Random(f"reply {i}")
+        if fresh % 200 == 0:
+            users = {n: Store(work("teacher", n)) for n in USERS}
+            pool = [(n, j) for n in USERS for j in range(len(users[n].items))]
+            rng.shuffle(pool)
+            pool.sort(key=lambda k: done.get(k, 0))  # those without a reply first
+            at = 0
+        fresh += 1
+        name, j = pool[at % len(pool)]
+        at += 1
+        done[name, j] = done.get((name, j), 0) + 1
+        labels = reply_for(domain, users[name].items[j], rng)
+        if labels is None or not labels["text"]:
+            continue
+        s = voice.say(labels["text"], speed=rng.uniform(1.0, 1.12), noise=rng.uniform(0.2, 0.4))
+        store.add(s.samples, s.rate, words=s.words, of=[name, j], **labels)
+        i += 1
+        progress(i, args.count)
+
+
+if __name__ == "__main__":
+    main()

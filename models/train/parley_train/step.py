@@ -1,0 +1,91 @@
+"""The step graph: everything of one tick in one run. Names and shapes as in models/README.md."""
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from .codec import BOOKS, CODES, Codec, Speech
+from .frontend import TICK, FrontEnd
+from .model import Pico, rotate
+
+FACTS, STREAM = 512, 768
+SLOTS = FACTS + STREAM
+
+
+class Step(nn.Module):
+    def __init__(self, model: Pico, codec: Codec, front: FrontEnd) -> None:
+        super().__init__()
+        self.model, self.front, self.speech = model, front, Speech(codec)
+        select = torch.zeros(2, SLOTS)
+        select[0, FACTS:], select[1, :FACTS] = 1, 1
+        self.register_buffer("select", select, persistent=False)
+
+    def state_names(self) -> dict[str, tuple[torch.Tensor, str]]:
+        """Name -> (initial value, reset scope)."""
+        out = {"ear_past": (torch.zeros(1, 352), "session")}
+        for i, s in enumerate(self.front.embedding.initial(1)):
+            out[f"ear_conv{i}"] = (s, "session")
+        for i, s in enumerate(self.model.ear.initial(1)):
+            out[f"ear_block{i}"] = (s, "session")
+        for i, s in enumerate(self.speech.initial()):
+            out[f"voice{i}"] = (s, "turn")
+        return out
+
+    def input_names(self) -> list[str]:
+        n = self.model.size.layers
+        return (["audio", "text_in", "text_prev", "heard_prev", "codes_prev", "live", "rope_stream", "rope_facts", "mask", "text_mask", "noise"]
+                + [f"k{i}" for i in range(n)] + [f"v{i}" for i in range(n)] + list(self.state_names()))
+
+    def output_names(self) -> list[str]:
+        return ["text", "heard", "codes", "speech", "k_new", "v_new"] + [f"{s}_new" for s in self.state_names()]
+
+    def example(self) -> list[torch.Tensor]:
+        s = self.model.size
+        e = s.width // s.heads
+        one = torch.zeros(1, 1, dtype=torch.long)
+        return ([torch.zeros(1, TICK), one, one, one, torch.tensor([[CODES] + [0] * (BOOKS - 1)]), torch.ones(1, 1), torch.zeros(2, e // 2),
+                 torch.zeros(2, e // 2), torch.zeros(1, SLOTS), torch.zeros(1, s.vocabulary), torch.zeros(BOOKS, CODES)]
+                + [torch.zeros(1, s.heads, e, SLOTS) for _ in range(s.layers)] + [torch.zeros(1, s.heads, SLOTS, e) for _ in range(s.layers)]
+                + [v for v, _ in self.state_names().values()])
+
+    def attend(self, layer, x, k_cache, v_cache, stream, facts, mask):
+        """One row against the ring: its scores towards facts and stream use their own rotary positions."""
+        q, k, v = layer.split(x)
+        k = rotate(k, stream[0], stream[1])
+        own = rotate(q, stream[0], stream[1])
+        both = torch.cat([own, rotate(q, facts[0], facts[1])], 2)
+        past = ((both @ k_cache) * self.select).sum(2, keepdim=True) * layer.size ** -0.5 + mask
+        self_score = (own * k).sum(3, keepdim=True) * layer.size ** -0.5
+        weights = torch.softmax(torch.cat([past, self_score], 3), 3)
+        y = weights[..., :SLOTS] @ v_cache + weights[..., SLOTS:] * v
+        x = x + layer.out(y.transpose(1, 2).flatten(2))
+        return x + layer.feed(x), k[:, :, 0], v[:, :, 0]
+
+    def forward(self, audio, text_in, text_prev, heard_prev, codes_prev, live, rope_stream, rope_facts, mask, text_mask, noise, *rest):
+        m, n = self.model, self.model.size.layers
+        keys, values, states = rest[:n], rest[n:2 * n], list(rest[2 * n:])
+        convs = len(self.front.embedding.widths)
+        ear_past, histories = states[0], states[1:1 + convs]
+        blocks = states[1 + convs:1 + convs + len(m.ear.blocks)]
+        voice = states[1 + convs + len(m.ear.blocks):]
+        features, ear_past, histories = self.front(audio, ear_past, histories)
+        sound, blocks = m.ear(features, blocks)
+        speaking = (codes_prev[:, :1] < CODES).float()
+        stream = m.embed(sound, torch.zeros_like(text_in), text_prev, heard_prev, torch.clamp(codes_prev, max=CODES - 1).unsqueeze(1), speaking)
+        x = stream * live.unsqueeze(2) + m.table(m.from_channel, text_in)
+        k_new, v_new = [], []
+        for layer, k, v in zip(m.layers, keys, values):
+            x, a, b = self.attend(layer, x, k, v, rope_stream, rope_facts, mask)
+            k_new.append(a)
+            v_new.append(b)
+        h = m.norm(x)[:, 0]
+        text = torch.argmax(m.text_logits(h) + text_mask, -1, keepdim=True)
+        heard = torch.argmax(m.heard_logits(h), -1, keepdim=True)
+        codes = m.depth.choose(h, noise)
+        speaks = (m.speaks(h) > 0).long()
+        latent = self.speech.quantiser.embed(codes.unsqueeze(1))
+        sound_out, voice = self.speech(latent, voice)
+        quiet = torch.tensor([[CODES] + [0] * (BOOKS - 1)])
+        codes = codes * speaks + quiet * (1 - speaks)
+        return (text, heard, codes, sound_out, torch.cat(k_new), torch.cat(v_new), ear_past, *histories, *blocks, *voice)

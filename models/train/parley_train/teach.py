@@ -1,0 +1,171 @@
+"""Teacher speech, resumable: `python -m parley_train.teach target|users-fast|users-piper|users-kokoro --count N`.
+
+Every piece is decided by its number alone, so a run that was stopped goes on where it was.
+"""
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+
+from .domain import Domain
+from .paths import DOMAIN, work
+from .store import Store
+from .voices import HELD_OUT, Espeak, Kokoro, Phonemes, Piper, Spoken, festival, flite, shared_out
+
+WEIGHT = {"fact": 3.0, "action": 2.5, "sensor": 1.2, "chat": 0.8, "decline": 0.5, "style": 0.5, "event": 0.0}
+ESPEAK = [f"{language}+{variant}" for language in ("en-us", "en-us", "en-gb", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc")
+          for variant in ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5")]
+OVERHEARD = 0.03
+# What every site asks most is seen most.
+CORE = {"place.where": 7, "item.price": 6, "hours.all": 3, "hours.open": 3, "hours.close": 3, "places.where": 2, "wifi.password": 2,
+        "ticket.price": 2, "event.when": 2, "sensor.battery": 3, "sensor.temperature": 2, "goto": 4, "order.one": 2, "order.several": 2,
+        "call_staff": 2, "show": 2, "chat.hello": 3, "chat.thanks": 2, "chat.name": 2, "chat.goodbye": 2}
+
+
+def pick_intent(domain: Domain, rng: random.Random, spoken_only: bool = True) -> str:
+    """An intent by the weight of its kind; each kind's weight is shared over its families evenly enough by the square root."""
+    names = [n for n, i in domain.intents.items() if i.get("user") or not spoken_only]
+    return rng.choices(names, [intent_weight(domain, n) for n in names])[0]
+
+
+def intent_weight(domain: Domain, name: str) -> float:
+    intent = domain.intents[name]
+    count = sum(1 for i in domain.intents.values() if i["kind"] == intent["kind"])
+    return WEIGHT[intent["kind"]] / count * CORE.get(name, 1)
+
+
+def lines_of(name: str) -> list[str]:
+    path = DOMAIN / name
+    return [x.strip() for x in path.read_text().splitlines() if x.strip()] if path.exists() else []
+
+
+def target_text(domain: Domain, i: int) -> tuple[str, str]:
+    """What the target voice reads: replies above all, then the word list of the slots, then plain sentences."""
+    rng = random.Random(f"target {i}")
+    reading = lines_of("reading.txt")
+    kind = rng.random()
+    if kind < 0.22 and reading:
+        return rng.choice(reading), "neutral"
+    if kind < 0.32:
+        name = rng.choice([n for n in domain.slots if n not in ("frost",)])
+        picks = [domain.value(name, rng) for _ in range(rng.randint(1, 3))]
+        return " and ".join(picks), "neutral"
+    e = domain.exchange(pick_intent(domain, rng, spoken_only=False), rng, "all")
+    text = e.missing if e.missing and rng.random() < 0.12 else e.reply
+    return text or "hello", e.style
+
+
+USERS = ("users-fast", "users-piper", "users-kokoro")
+
+
+def make_target(count: int) -> None:
+    domain, store, voice = Domain(), Store(work("teacher", "target")), Piper()
+    for i in range(len(store.items), count):
+        text, style = target_text(domain, i)
+        rng = random.Random(f"target voice {i}")
+        s = voice.say(text, speed=rng.uniform(1.0, 1.15), noise=rng.uniform(0.25, 0.5))
+        store.add(s.samples, s.rate, text=text, style=style, words=s.words)
+        progress(i, count)
+
+
+def user_text(domain: Domain, i: int) -> dict:
+    """What a person says: an intent's phrasing with its slots, or talk that is not for the device."""
+    rng = random.Random(f"user {i}")
+    overheard = lines_of("overheard.txt")
+    if overheard and rng.random() < OVERHEARD:
+        line = rng.choice(overheard)
+        return {"text": line, "intent": "overheard", "slots": {}, "phrasing": 0}
+    e = domain.exchange(pick_intent(domain, rng), rng, "train")
+    return {"text": e.user, "intent": e.intent, "slots": e.slots, "phrasing": e.phrasing}
+
+
+def make_users_kokoro(count: int, package: Path) -> None:
+    domain, store, voice = Domain(), Store(work("teacher", "users-kokoro")), Kokoro(package)
+    names = [n for n in voice.tables if f"kokoro:{n}" not in HELD_OUT]
+    weights = [3.0 if n[0] in "ab" else 1.0 for n in names]
+    for i in range(len(store.items), count):
+        labels = user_text(domain, 1_000_000 + i)
+        rng = random.Random(f"kokoro {i}")
+        name = rng.choices(names, weights)[0]
+        s = voice.say(labels["text"], name, speed=rng.uniform(0.85, 1.3))
+        store.add(s.samples, s.rate, voice=f"kokoro:{name}", words=trimmed_words(s), **labels)
+        progress(i, count)
+
+
+def make_users_piper(count: int) -> None:
+    """The target's neural voice as other people: smaller and larger heads by resampling, never near its own size."""
+    from .acoustics import faster
+    domain, store, voice = Domain(), Store(work("teacher", "users-piper")), Piper()
+    for i in range(len(store.items), count):
+        labels = user_text(domain, 2_000_000 + i)
+        rng = random.Random(f"piper {i}")
+        factor = rng.choice([rng.uniform(0.78, 0.9), rng.uniform(1.12, 1.5), rng.uniform(1.2, 1.7)])
+        s = voice.say(labels["text"], speed=rng.uniform(0.85, 1.25) / factor, noise=rng.uniform(0.5, 0.9))
+        samples = faster(s.samples, factor)
+        words = [(b / factor, e / factor) for b, e in trimmed_words(s)]
+        store.add(samples, s.rate, voice=f"piper:joe*{factor:.2f}", words=words, **labels)
+        progress(i, count)
+
+
+def trimmed_words(s: Spoken) -> list[tuple[float, float]]:
+    """Word times pulled in to where sound really begins and ends."""
+    loud = np.where(np.abs(s.samples) > 0.02 * max(0.05, float(np.abs(s.samples).max())))[0]
+    begin, end = (loud[0] / s.rate * 1000, loud[-1] / s.rate * 1000) if len(loud) else (0.0, 0.0)
+    return [(max(a, begin), min(max(b, begin), end)) for a, b in s.words]
+
+
+def make_users_fast(count: int) -> None:
+    domain, store = Domain(), Store(work("teacher", "users-fast"))
+    espeak, phonemes = Espeak(), Phonemes()
+    i = len(store.items)
+    while i < count:
+        batch, rng = [], random.Random(f"fast {i}")
+        kind = rng.random()
+        labels = [user_text(domain, i + k) for k in range(min(50, count - i))]
+        from .spoken import spoken
+        texts = [" ".join(spoken(x["text"])[0]) for x in labels]
+        if kind < 0.2:
+            name, stretch = rng.choice(["voice_kal_diphone", "voice_cmu_us_slt_arctic_hts"]), rng.uniform(0.85, 1.15)
+            batch = [(f"festival:{name[6:]}", *x) for x in festival(texts, name, stretch)]
+        elif kind < 0.42:
+            for t in texts:
+                name = rng.choice(["kal", "kal16", "slt", "rms", "rms"])
+                batch.append((f"flite:{name}", *flite(t, name, rng.uniform(0.8, 1.2), rng.uniform(75, 220))))
+        else:
+            for t in texts:
+                name = rng.choice([v for v in ESPEAK if f"espeak:{v}" not in HELD_OUT])
+                batch.append((f"espeak:{name}", espeak.say(t, name, rng.randint(125, 210), rng.randint(25, 75),
+                                                           rng.randint(30, 80)), espeak.rate))
+        for (name, samples, rate), x in zip(batch, labels):
+            s = shared_out(samples, rate, x["text"], phonemes)
+            store.add(samples, rate, voice=name, words=s.words, **x)
+            i += 1
+        progress(i, count)
+
+
+_began = time.time()
+
+
+def progress(i: int, count: int) -> None:
+    if i % 50 == 0:
+        print(f"{i}/{count} {time.time() - _began:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=["target", "users-fast", "users-piper", "users-kokoro"])
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--kokoro", type=Path, help="the packed npm package kokoro-js (.tgz), which holds the voices")
+    args = parser.parse_args()
+    if args.what == "target":
+        make_target(args.count)
+    elif args.what == "users-piper":
+        make_users_piper(args.count)
+    elif args.what == "users-fast":
+        make_users_fast(args.count)
+    else:
+        make_users_kokoro(args.count, args.kokoro)

@@ -1,0 +1,178 @@
+"""Trains the network: `python -m parley_train.train --stage text|joint --minutes M`. Resumes from `pico.pt`.
+
+text: facts and turns as words only (typed, or already on the heard stream), a token a tick: learns to read facts and to answer.
+joint: sound in, sound out, full-duplex timelines; a share of text dialogues goes on.
+"""
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import time
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from .codec import BOOKS, CODES
+from .domain import Domain
+from .model import Pico, Size, save
+from .paths import work
+from .teach import intent_weight
+from .timeline import Composer, arrays
+from .tokens import Tokenizer
+
+NONE_SHARE = 0.25  # of the ticks without a token, how many are scored
+
+
+def shifted(x: torch.Tensor) -> torch.Tensor:
+    return F.pad(x, (0, 0, 1, 0))[:, :-1] if x.dim() == 3 else F.pad(x, (1, 0))[:, :-1]
+
+
+def corrupted(ids: torch.Tensor, share: float, vocabulary: int) -> torch.Tensor:
+    """Some tokens lost or wrong, so that one slip does not derail a reply."""
+    hit = (torch.rand(ids.shape) < share) & (ids > 0)
+    wrong = torch.randint(30, vocabulary, ids.shape) * (torch.rand(ids.shape) < 0.6)
+    return torch.where(hit, wrong, ids)
+
+
+def token_loss(h, target, known, logits_of) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy over all tokens and a share of the empty ticks, weighted back; and the accuracy over tokens."""
+    some = (target > 0) | (torch.rand(target.shape) < NONE_SHARE)
+    pick = some & (known > 0)
+    if not pick.any():
+        return h.new_zeros(()), h.new_zeros(())
+    logits, y = logits_of(h[pick]), target[pick]
+    loss = F.cross_entropy(logits, y, reduction="none")
+    weight = torch.where(y > 0, 1.0, 0.35 / NONE_SHARE)
+    token = y > 0
+    accuracy = (logits[token].argmax(-1) == y[token]).float().mean() if token.any() else h.new_zeros(())
+    return (loss * weight).sum() / weight.sum(), accuracy
+
+
+def losses(model: Pico, batch: dict[str, np.ndarray], noise: bool = True) -> dict[str, torch.Tensor]:
+    x = {k: torch.from_numpy(v) for k, v in batch.items()}
+    v = model.size.vocabulary
+    text, heard, codes = shifted(x["text"]), shifted(x["heard"]), shifted(x["codes"])
+    if noise:
+        text, heard = corrupted(text, 0.02, v), corrupted(heard, 0.06, v)
+        codes = torch.where(torch.rand(codes.shape) < 0.1, torch.randint(0, CODES, codes.shape), codes)
+    h = model(x["facts"], x["count"], x.get("features"), x["channel"], text, heard, codes, shifted(x["speaking"]))
+    out = {}
+    out["text"], out["text_acc"] = token_loss(h, x["text"], x["text_known"], model.text_logits)
+    out["heard"], out["heard_acc"] = token_loss(h, x["heard"], x["heard_known"], model.heard_logits)
+    known = x["speak_known"] > 0
+    if known.any():
+        out["speak"] = F.binary_cross_entropy_with_logits(model.speaks(h)[..., 0][known], x["speaking"][known])
+    coded = x["code_known"] > 0
+    if coded.any():
+        y = x["codes"][coded]
+        logits = model.depth(h[coded], y)
+        parts = [F.cross_entropy(logits[k], y[:, k]) for k in range(BOOKS)]
+        out["codes"] = sum(w * p for w, p in zip((0.5, 0.25, 0.15, 0.1), parts))
+        out["code0_acc"] = (logits[0].argmax(-1) == y[:, 0]).float().mean()
+    return out
+
+
+WEIGHTS = {"text": 1.0, "heard": 0.6, "speak": 0.7, "codes": 0.8}
+
+
+class Buckets:
+    """Batches of timelines of like length: little padding. Makes `ahead` batches at a time, and gives them in random order."""
+
+    def __init__(self, make, positions: int, rng: random.Random, ahead: int = 6) -> None:
+        self.make, self.positions, self.rng, self.ahead, self.ready = make, positions, rng, ahead, []
+
+    def next(self) -> dict[str, np.ndarray]:
+        if not self.ready:
+            lines, total = [], 0
+            while total < self.positions * self.ahead:
+                lines.append(self.make())
+                total += len(lines[-1]) + len(lines[-1].facts)
+            lines.sort(key=lambda x: (len(x) + len(x.facts)) // 16 * 1000 + len(x))
+            group: list = []
+            for line in lines:
+                longest = max([*map(len, group), len(line)]) + max([len(x.facts) for x in group] + [len(line.facts)])
+                if group and longest * (len(group) + 1) > self.positions:
+                    self.ready.append(group)
+                    group = []
+                group.append(line)
+            self.ready.append(group)
+            self.rng.shuffle(self.ready)
+        return arrays(self.ready.pop())
+
+
+def text_line(composer: Composer, names, weights, rng: random.Random):
+    facts = rng.randint(6, 14) if rng.random() < 0.08 else rng.randint(0, 4)
+    return composer.text_dialogue(rng, names, weights, rng.randint(1, 3), facts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--stage", choices=["text", "joint"], required=True)
+    parser.add_argument("--minutes", type=float, default=30, help="of processor time")
+    parser.add_argument("--wall", type=float, default=0, help="minutes by the clock instead")
+    parser.add_argument("--size", default="pico")
+    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--floor", type=float, default=0.08, help="share of the rate at the end")
+    parser.add_argument("--positions", type=int, default=2600, help="facts tokens and ticks in a batch")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    seed = int(time.time())
+    torch.manual_seed(seed)
+    rng, domain, tok = random.Random(seed), Domain(), Tokenizer.load(work("tokenizer.json"))
+    composer = Composer(domain, tok)
+    names = [n for n, i in domain.intents.items() if i.get("user")]
+    weights = [intent_weight(domain, n) for n in names]
+    model, path, step, state = Pico(Size.named(args.size)), work("pico.pt"), 0, None
+    if path.exists():
+        saved = torch.load(path, weights_only=False)
+        model.load_state_dict(saved["model"])
+        step = saved["step"]
+    optimiser = torch.optim.AdamW(model.parameters(), args.rate, betas=(0.9, 0.95), weight_decay=0.02)
+    texts, feed = Buckets(lambda: text_line(composer, names, weights, rng), args.positions, rng), None
+    if args.stage == "joint":
+        from .joint import Feed
+        feed = Feed(composer, rng)
+        sounds = Buckets(feed.line, args.positions, rng)
+        if float(model.ear.mean.abs().sum()) == 0:
+            mean, scale = feed.statistics()
+            model.ear.mean.copy_(torch.from_numpy(mean))
+            model.ear.scale.copy_(torch.from_numpy(scale))
+    print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, stage {args.stage}, step {step}", flush=True)
+    log, averages, first = open(work("logs", f"{args.stage}.tsv"), "a"), {}, step
+    clock = (lambda: time.monotonic() / 60) if args.wall else (lambda: time.process_time() / 60)
+    began, limit = clock(), args.wall or args.minutes
+    while True:
+        spent = clock() - began
+        if spent > limit:
+            break
+        rate = args.rate * min(1, (step - first + 1) / 60) * (args.floor + (1 - args.floor) * 0.5 * (1 + math.cos(math.pi * spent / limit)))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        text_only = feed is None or rng.random() < 0.22
+        batch = texts.next() if text_only else sounds.next()
+        parts = losses(model, batch)
+        total = sum(WEIGHTS[k] * v for k, v in parts.items() if k in WEIGHTS)
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        step += 1
+        for k, v in parts.items():
+            name = f"typed_{k}" if text_only and feed else k
+            averages[name] = 0.97 * averages.get(name, float(v.detach())) + 0.03 * float(v.detach())
+        if step % 20 == 0:
+            shape = batch["text"].shape
+            line = f"{step}\t{spent:.1f}\t{shape[0]}x{batch['facts'].shape[1]}+{shape[1]}\t" + "\t".join(f"{k} {v:.3f}" for k, v in sorted(averages.items()))
+            print(line, flush=True)
+            log.write(line + "\n")
+            log.flush()
+        if step % 100 == 0:
+            save(model, path, step=step)
+    save(model, path, step=step)
+
+
+if __name__ == "__main__":
+    main()
