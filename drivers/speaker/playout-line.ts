@@ -1,0 +1,83 @@
+interface Chunk {
+  startsAt: number
+  readonly ms: number
+  state: 'sent' | 'taken' | 'lost'
+}
+
+/**
+ * What of one utterance was heard: per chunk the smaller of what the device took and what time allows.
+ * One line lives from a flush to the next.
+ */
+export class PlayoutLine {
+  readonly #open: Chunk[] = []
+  #heardBefore = 0
+  #lostMs = 0
+  #writtenMs = 0
+  /** Monotonic ms at which all that was sent will have sounded. */
+  #end = -Infinity
+  /** The end of what the device is known to have. */
+  #takenEnd = -Infinity
+
+  get lostMs(): number {
+    return this.#lostMs
+  }
+
+  get end(): number {
+    return this.#end
+  }
+
+  /** Chunks that the device has not taken yet. */
+  get untaken(): number {
+    return this.#open.reduce((n, chunk) => n + (chunk.state === 'sent' ? 1 : 0), 0)
+  }
+
+  written(ms: number): void {
+    this.#writtenMs += ms
+  }
+
+  sent(ms: number, now: number): Chunk {
+    const chunk: Chunk = { startsAt: Math.max(now, this.#end), ms, state: 'sent' }
+    this.#end = chunk.startsAt + ms
+    this.#open.push(chunk)
+    return chunk
+  }
+
+  /** The device has it. Taken late means that it sounds late, and so does all after it. */
+  taken(chunk: Chunk, now: number): void {
+    if (chunk.state !== 'sent') return
+    chunk.state = 'taken'
+    chunk.startsAt = Math.max(chunk.startsAt, this.#takenEnd, now > chunk.startsAt ? now : -Infinity)
+    this.#takenEnd = chunk.startsAt + chunk.ms
+    this.#end = Math.max(this.#end, this.#takenEnd)
+  }
+
+  lost(chunk: Chunk): void {
+    if (chunk.state !== 'sent') return
+    chunk.state = 'lost'
+    this.#lostMs += chunk.ms
+  }
+
+  /** Gives up what the device has not taken. */
+  loseUntaken(): void {
+    for (const chunk of this.#open) this.lost(chunk)
+  }
+
+  heardMs(now: number): number {
+    while (this.#open[0] && this.#over(this.#open[0], now)) {
+      const chunk = this.#open.shift()
+      if (chunk?.state === 'taken') this.#heardBefore += chunk.ms
+    }
+    let heard = this.#heardBefore
+    for (const chunk of this.#open) if (chunk.state === 'taken') heard += Math.min(chunk.ms, Math.max(0, now - chunk.startsAt))
+    return heard
+  }
+
+  /** Written, and neither heard nor lost. */
+  queuedMs(now: number): number {
+    return Math.max(0, this.#writtenMs - this.heardMs(now) - this.#lostMs)
+  }
+
+  #over(chunk: Chunk, now: number): boolean {
+    return chunk.state === 'lost' || (chunk.state === 'taken' && chunk.startsAt + chunk.ms <= now)
+  }
+}

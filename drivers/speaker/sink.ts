@@ -1,0 +1,22 @@
+/**
+ * Where paced sound goes: a device, a program, a file. It is given 20 ms at a time, never more than 80 ms before it is due.
+ */
+export interface Sink {
+  /** Takes one chunk of mono samples, due at `startsAt` (monotonic ms). Returns or resolves when the device has it; throws or rejects when it was lost. */
+  send(chunk: Float32Array, startsAt: number): Promise<void> | void
+  /** At once and synchronously: nothing that was sent and not yet heard is ever heard. Sends that are still open may settle either way. */
+  silence(now: number): void
+  /** The device took nothing for too long: throw it away and get another. */
+  restart(): void
+  /** What went wrong, in numbers. */
+  counters(): Readonly<Record<string, number>>
+  close(now: number): Promise<void>
+}
+
+/** Who must know what really sounds: the echo gate. */
+export interface PlaybackListener {
+  /** This will sound; `at` is monotonic ms of its first sample, up to 80 ms from now. */
+  played(frame: { readonly at: number; readonly rate: number; readonly samples: Float32Array }): void
+  /** Nothing that was announced for later than `at` sounds. */
+  cut(at: number): void
+}

@@ -1,0 +1,3 @@
+import { networkCameraTests } from './network-camera.js'
+
+networkCameraTests('ffmpeg', false)

@@ -1,0 +1,4 @@
+import { withoutOpencv } from './kit.js'
+import { networkCameraTests } from './network-camera.js'
+
+networkCameraTests('opencv', withoutOpencv())

@@ -1,0 +1,74 @@
+import t from 'tap'
+import { EchoGate, type GatedFrame } from '../../drivers/echo/gate.js'
+import { findEchoCanceller, measureEchoCanceller, setUpEchoCanceller } from '../../drivers/echo/echo-cancel.js'
+import * as pulse from '../../drivers/microphone/pulse.js'
+import * as card from '../../drivers/speaker/speaker.js'
+import { SoundServer } from '../rig/sound-server.js'
+import { quantile, sleep, speech, testHost } from './host.js'
+
+t.setTimeout(60_000)
+
+const server = await SoundServer.start()
+server.useHere()
+t.teardown(() => server[Symbol.asyncDispose]())
+
+/** Speaks at full volume into the room for `seconds`; from the sixth on a person speaks too, if told to. */
+async function speakAndListen(source: string, sink: string, seconds: number, person: boolean): Promise<{ frames: GatedFrame[]; onsets: number[]; gate: EchoGate }> {
+  const host = testHost()
+  process.env['PULSE_SINK'] = sink
+  const speaker = await card.open(card.schema.parse({ driver: 'speaker' }), host)
+  const microphone = await pulse.open(pulse.schema.parse({ driver: 'pulse', device: source }), host)
+  const gate = new EchoGate()
+  speaker.tap(gate.reference)
+  const frames: GatedFrame[] = []
+  const ended = (async () => { for await (const frame of microphone.frames()) frames.push(gate.process(frame)) })()
+  const words = await Promise.all(['Front_Left', 'Rear_Center', 'Side_Left', 'Front_Center'].map(name => speech(name, 0.95)))
+  const onsets: number[] = []
+  const end = performance.now() + seconds * 1000
+  const others = (async () => {
+    for (let n = 0; person && n < (seconds - 6) / 3; n++) {
+      await sleep(n === 0 ? 6_000 : 3_000)
+      await using monitor = await server.record('room.monitor')
+      const startAt = performance.now()
+      void monitor
+      const other = await speech(['Rear_Right', 'Side_Right'][n % 2]!, 0.95)
+      const begins = other.findIndex(s => Math.abs(s) > 0.1)
+      onsets.push(startAt + begins / 16)
+      await server.play(other, 16_000, 'room')
+    }
+  })()
+  for (let n = 0; performance.now() < end; n++) await speaker.write(words[n % words.length]!)
+  speaker.flush()
+  await others
+  await microphone[Symbol.asyncDispose]()
+  await ended
+  await speaker[Symbol.asyncDispose]()
+  return { frames, onsets, gate }
+}
+
+const loudNear = (frames: GatedFrame[]): GatedFrame[] => frames.filter(f => f.heard === 'near')
+
+t.test('through the sound server, 12 s of our own voice at full volume pass no frame', async t => {
+  const { frames, gate } = await speakAndListen('mic', 'spk', 12, false)
+  t.comment(`delay ${gate.delayMs?.toFixed(0)} ms, coupling ${gate.couplingDb?.toFixed(1)} dB, ${frames.length} frames`)
+  t.equal(loudNear(frames).length, 0)
+  t.ok(gate.delayMs !== undefined)
+})
+
+t.test('and a person who speaks in the room passes', async t => {
+  const { frames, onsets } = await speakAndListen('mic', 'spk', 13, true)
+  const waits = onsets.map(onset => (loudNear(frames).find(f => f.frame.at + 20 > onset)?.frame.at ?? Infinity) + 20 - onset)
+  t.comment(`passes after p50 ${quantile(waits, 0.5).toFixed(0)} ms, most ${Math.max(...waits).toFixed(0)} ms`)
+  t.ok(Math.max(...waits) < 600, 'each is heard')
+})
+
+t.test('the sound server\'s canceller is set up once, found again, and cancels at least 15 dB', async t => {
+  t.equal(await findEchoCanceller(), undefined)
+  const canceller = await setUpEchoCanceller({ source: 'mic', sink: 'spk' })
+  t.same(await setUpEchoCanceller(), { ...canceller, ...(await findEchoCanceller()) })
+  const figures = await measureEchoCanceller(canceller)
+  t.comment(`${figures.cancelledDb.toFixed(1)} dB cancelled, the echo ${figures.echoOverNoiseDb.toFixed(0)} dB over the noise`)
+  t.ok(figures.cancelledDb > 15)
+  const { frames } = await speakAndListen(canceller.source, canceller.sink, 8, false)
+  t.equal(loudNear(frames).length, 0, 'behind it, 8 s of our voice pass no frame either')
+})

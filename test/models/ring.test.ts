@@ -1,0 +1,101 @@
+import t from 'tap'
+import { openInProcess } from '../../models/engine/index.js'
+import { id, tick, tinyBundle, tinyTokenizer } from './tiny-bundle.js'
+import { ATTENDED, TINY } from './tiny-graph.js'
+import { naiveAttention, type Seen } from './naive-step.js'
+
+const tokenizer = tinyTokenizer()
+await using bundle = await tinyBundle()
+const options = { providers: ['cpu'], cacheFolder: bundle.folder } as const
+
+function factsOf(lines: readonly string[]): Seen[] {
+  return lines.flatMap(line => {
+    const [key, value] = line.split(': ') as [string, string]
+    return [id('<fact>'), ...tokenizer.encode(key), id(':'), ...tokenizer.encode(value)]
+  }).map((token, position) => ({ token, level: 0, position }))
+}
+
+function worst(found: Float32Array, expected: readonly number[]): number {
+  return Math.max(...expected.map((x, i) => Math.abs(x - (found[i] as number))))
+}
+
+t.test('through three rounds of the ring, attention equals one computed from the whole history', async t => {
+  await using session = await openInProcess(bundle.folder, options)
+  const lines = ['battery: 9', 'restroom: left']
+  await session.setFacts(lines)
+  const facts = factsOf(lines)
+  const stream: Seen[] = []
+  let error = 0
+  for (let position = 0; position < 3 * TINY.stream + 5; position++) {
+    const now: Seen = { token: 0, level: Math.fround(Math.sin(position)), position }
+    const said = await session.step(tick(position * 80, { speak: true, level: now.level }))
+    error = Math.max(error, worst(said.speech as Float32Array, naiveAttention(tokenizer.size, facts, stream.slice(-TINY.stream), now)))
+    stream.push(now)
+  }
+  t.ok(error < 1e-5, `worst difference ${error}`)
+})
+
+t.test('facts replaced in the middle of a talk are read anew, the unchanged ones in front are kept', async t => {
+  await using session = await openInProcess(bundle.folder, options)
+  const stream: Seen[] = []
+  let error = 0
+  for (const lines of [['battery: 9', 'restroom: left'], ['battery: 9', 'restroom: right'], [], ['muffin: 2']]) {
+    await session.setFacts(lines)
+    for (let n = 0; n < 3; n++) {
+      const position = stream.length
+      const now: Seen = { token: 0, level: 0.25, position }
+      const said = await session.step(tick(position, { speak: true, level: 0.25 }))
+      error = Math.max(error, worst(said.speech as Float32Array, naiveAttention(tokenizer.size, factsOf(lines), stream, now)))
+      stream.push(now)
+    }
+  }
+  t.ok(error < 1e-5, `worst difference ${error}`)
+})
+
+t.test('facts that do not fit are refused, and the old ones stay', async t => {
+  await using session = await openInProcess(bundle.folder, options)
+  await session.setFacts(['battery: 9'])
+  await t.rejects(session.setFacts(Array.from({ length: 9 }, () => 'battery: 9')), { code: 'facts-too-long' })
+  await t.rejects(session.setFacts(['no colon']), { code: 'facts-bad' })
+  const said = await session.step(tick(0, { speak: true }))
+  t.ok(worst(said.speech as Float32Array, naiveAttention(tokenizer.size, factsOf(['battery: 9']), [], { token: 0, level: 0, position: 0 })) < 1e-5)
+})
+
+t.test('states: the ear goes on, the codec starts again after silence, a reset clears both and the talk, not the facts', async t => {
+  await using session = await openInProcess(bundle.folder, options)
+  await session.setFacts(['battery: 9'])
+  const step = async (level: number): Promise<number[]> => [...((await session.step(tick(0, { speak: true, level }))).speech as Float32Array).subarray(ATTENDED, ATTENDED + 5)]
+  t.same(await step(1), [0, 0, 1, 1, 1])
+  t.same(await step(2), [0, 1, 2, 2, 1])
+  t.equal((await session.step(tick(0, { level: 3 }))).speech, undefined)
+  t.same(await step(4), [2, 3, 4, 1, 1], 'the ear heard the silent tick, the codec counts from 1')
+  await session.reset()
+  t.same(await step(5), [0, 0, 5, 1, 1])
+  await session.reset()
+  const said = await session.step(tick(0, { speak: true }))
+  t.ok(worst(said.speech as Float32Array, naiveAttention(tokenizer.size, factsOf(['battery: 9']), [], { token: 0, level: 0, position: 0 })) < 1e-5)
+})
+
+t.test('the text channel gives a token a tick, events and typed turns in their order', async t => {
+  await using session = await openInProcess(bundle.folder, options)
+  session.tell('battery 9')
+  session.tell('ping', 'typed')
+  const read: string[] = []
+  let answer = ''
+  for (let n = 0; n < 9; n++) {
+    const said = await session.step(tick(0, { speak: true }))
+    read.push(tokenizer.pieces[said.speech?.[ATTENDED + 6] as number] as string)
+    answer += said.text
+  }
+  t.same(read, ['<event>', '▁battery', '▁9', '<end>', '<typed>', '▁ping', '<end>', '<none>', '<none>'])
+  t.equal(answer, ' pong', 'the tiny model answers ping')
+})
+
+t.test('the same seed gives the same noise, another seed another', async t => {
+  const noise = async (seed: number): Promise<number | undefined> => {
+    await using session = await openInProcess(bundle.folder, { ...options, seed })
+    return (await session.step(tick(0, { speak: true }))).speech?.[ATTENDED + 5]
+  }
+  t.equal(await noise(1), await noise(1))
+  t.not(await noise(1), await noise(2))
+})
