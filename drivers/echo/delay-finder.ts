@@ -25,6 +25,11 @@ export class DelayFinder {
     return this.#delayMs
   }
 
+  /** Says that the delay is another now, found by other means. */
+  moved(delayMs: number): void {
+    this.#delayMs = this.#candidate = delayMs
+  }
+
   /** Takes 1.024 s (16,384 samples at 16 kHz) of both, on the same time line. */
   look(microphone: Float32Array, reference: Float32Array): void {
     const m = this.#spectrum(microphone)

@@ -23,6 +23,7 @@ export class SpeakerProcess {
   #why = ''
   #silence: { readonly id: number; readonly timer: NodeJS.Timeout } | undefined
   #alive = true
+  #opened = false
 
   constructor(config: ChildConfig) {
     this.#child = fork(CHILD, [JSON.stringify(config)], { serialization: 'advanced', stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: [] })
@@ -35,6 +36,11 @@ export class SpeakerProcess {
       this.#child.once('error', error => { this.#why ||= error.message; this.#ended(); resolve() })
     })
     this.#child.on('message', message => this.#hear(message as FromChild))
+  }
+
+  /** Whether the device was opened; a child that is still starting must not be taken for one that hangs. */
+  get opened(): boolean {
+    return this.#opened
   }
 
   get alive(): boolean {
@@ -93,6 +99,7 @@ export class SpeakerProcess {
       clearTimeout(this.#silence.timer)
       this.#silence = undefined
     } else {
+      if (message.type === 'ready') this.#opened = true
       const id = message.type === 'ready' ? 0 : message.id
       this.#waiting.get(id)?.resolve()
       this.#waiting.delete(id)

@@ -21,7 +21,7 @@ export type Config = z.infer<typeof schema>
 
 /** Node starts in ~50 ms and ALSA opens in ~10; a busy board may need much longer. */
 const OPEN_LIMIT_MS = 5_000
-const BACKOFF_MS = { first: 100, most: 1_000 }
+const BACKOFF_MS = { first: 100, most: 500 }
 /** The package leaks ~350 B a write: after this many (17 minutes of speech, 18 MB) the child is replaced at the next pause. */
 const WRITES_A_LIFE = 50_000
 
@@ -84,7 +84,7 @@ export class ForkedSink implements Sink {
 
   restart(): void {
     this.#turn++
-    this.#process.kill()
+    if (this.#process.opened) this.#process.kill()
   }
 
   counters(): Record<string, number> {
@@ -110,12 +110,12 @@ export class ForkedSink implements Sink {
 
   async #replace(): Promise<void> {
     const { signal } = this.#closing
+    withTimeout(this.#process.ready, OPEN_LIMIT_MS, 'opening the sound card').catch(() => { if (!this.#process.opened) this.#process.kill() })
     await this.#process.gone
     if (signal.aborted) return
     this.#crashes++
     // One that had opened the device is replaced soon; one that could not is not tried in a tight loop.
-    const opened = await this.#process.ready.then(() => true, () => false)
-    const waitMs = this.#waitMs = opened ? BACKOFF_MS.first : Math.min(this.#waitMs * 2, BACKOFF_MS.most)
+    const waitMs = this.#waitMs = this.#process.opened ? BACKOFF_MS.first : Math.min(this.#waitMs * 2, BACKOFF_MS.most)
     this.#host.log.warn({ driver: 'speaker', why: this.#process.why, retryMs: waitMs }, 'speaker process ended: started again')
     await this.#host.clock.sleep(waitMs, signal).catch(() => {}) // closing: the loop ends
     if (signal.aborted) return

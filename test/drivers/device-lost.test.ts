@@ -58,11 +58,11 @@ t.test('the sound server dies and comes back: microphones and speakers go on wit
     await until(`${name} hears the speaker`, BACK_MS, () => ears[name].frames.slice(seen[name]).some(f => peak(f.samples) > 0.1))
     t.comment(`${name} hears our voice ${(performance.now() - backAt).toFixed(0)} ms after the server is back`)
   }
-  for (const [name, speaker] of Object.entries(speakers)) {
+  await Promise.all(Object.entries(speakers).map(async ([name, speaker]) => {
     speaker.flush()
     await until(`${name} is heard`, BACK_MS, () => speaker.heardMs() > 100)
     t.comment(`${name} takes sound ${(performance.now() - backAt).toFixed(0)} ms after the server is back`)
-  }
+  }))
   speaking = false
   await Promise.all(writing)
   await Promise.all([...Object.values(ears).map(e => e.close()), ...Object.values(speakers).map(s => s[Symbol.asyncDispose]())])

@@ -12,11 +12,11 @@ const spec = stepSpecOf(await loadBundle(bundle.folder, { cacheFolder: bundle.fo
 const tokenizer = tinyTokenizer()
 
 /** The best token under the mask, by random logits. */
-function choose(mask: Float32Array, random: Random, liking: (token: number) => number = () => 0): number {
+function choose(mask: Float32Array, random: Random, liking: ReadonlyMap<number, number>): number {
   let best = 0
   let top = -Infinity
   for (let token = 0; token < mask.length; token++) {
-    const logit = random.next() + liking(token) + (mask[token] as number)
+    const logit = random.next() + (liking.get(token) ?? 0) + (mask[token] as number)
     if (logit > top) [best, top] = [token, logit]
   }
   return best
@@ -39,15 +39,11 @@ t.test('whatever the logits, every call that ends is well formed', async t => {
   const random = new Random(11)
   const reply = new Reply(spec, tokenizer)
   const seen = new Map<string, number>()
-  const cut = id('<cut>')
-  let longest = 0
-  let inside = 0
-  for (let n = 0; n < 60_000; n++) {
-    const token = choose(reply.mask, random, k => (k === cut ? -0.9 : spec.tools.some(tool => k === id(`<call:${tool.name}>`)) ? 0.5 : 0))
-    const { call } = reply.take(token, false)
-    inside = token === id('<end>') || token === cut ? 0 : inside + 1
+  // cuts rarely, calls often: else few calls would come to their end
+  const liking = new Map([[id('<cut>'), -0.9], ...spec.tools.map(tool => [id(`<call:${tool.name}>`), 0.5] as const)])
+  for (let n = 0; n < 40_000; n++) {
+    const { call } = reply.take(choose(reply.mask, random, liking), false)
     if (!call) continue
-    longest = Math.max(longest, inside)
     seen.set(call.name, (seen.get(call.name) ?? 0) + 1)
     if (!wellFormed(call)) t.fail(`not well formed: ${JSON.stringify(call)}`)
   }
@@ -103,7 +99,6 @@ t.test('a cut inside a call drops the call', async t => {
   for (const piece of ['<style:calm>', '▁hello', '<call:goto>', '▁gift']) reply.take(id(piece), true)
   const cut = reply.take(id('<cut>'), true)
   t.match(cut, { mark: 'cut', call: undefined })
-  t.equal(reply.mask, new Reply(spec, tokenizer).mask.length ? reply.mask : undefined)
   t.equal(reply.take(id('<end>'), false).call, undefined)
 })
 

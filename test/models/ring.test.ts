@@ -5,7 +5,8 @@ import { ATTENDED, TINY } from './tiny-graph.js'
 import { naiveAttention, type Seen } from './naive-step.js'
 
 const tokenizer = tinyTokenizer()
-await using bundle = await tinyBundle()
+const bundle = await tinyBundle()
+t.teardown(() => bundle[Symbol.asyncDispose]())
 const options = { providers: ['cpu'], cacheFolder: bundle.folder } as const
 
 function factsOf(lines: readonly string[]): Seen[] {

@@ -26,13 +26,15 @@ t.test('characters outside the table are dropped', async t => {
 
 t.test('random texts come back as they went in', async t => {
   const alphabet = "abcdefghijklmnopqrstuvwxyz'"
+  const changed: string[] = []
   for (let n = 0; n < 2_000; n++) {
     const words = Array.from({ length: 1 + (n % 6) }, (_, i) => (n + i) % 4 === 0
       ? String(Math.floor(Math.random() * 10 ** (1 + (n % 6))))
       : Array.from({ length: 1 + Math.floor(Math.random() * 9) }, () => alphabet[Math.floor(Math.random() * alphabet.length)]).join(''))
     const text = words.join(' ')
-    t.equal(tokenizer.decode(tokenizer.encode(text)), text, { silent: true } as object)
+    if (tokenizer.decode(tokenizer.encode(text)) !== text) changed.push(text)
   }
+  t.same(changed, [])
 })
 
 t.test('pieces given one by one make the same text, each with its leading space', async t => {
