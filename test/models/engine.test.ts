@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import type { Bundle } from '../../models/bundle/index.js'
 import { loadBundle } from '../../models/bundle/index.js'
-import { openSession, type EngineSession, type OpenOptions } from '../../models/engine/index.js'
+import { EngineSession, openSession, type OpenOptions } from '../../models/engine/index.js'
+import { stepSpecOf } from '../../models/engine/step-spec.js'
 import type { Said } from '../../models/session.js'
 import { tick, tinyBundle, tinyTokenizer } from './tiny-bundle.js'
 import { ATTENDED } from './tiny-graph.js'
@@ -201,6 +202,16 @@ t.test('a golden utterance that fails refuses the provider', async t => {
   await using wrong = await tinyBundle(manifest => { manifest.golden.expect.words.push('muffin') })
   const error = await openSession(wrong.folder, { cacheFolder: wrong.folder, selfTest: 'always', providers: ['cpu'] }).then(() => undefined, (e: Error) => e)
   t.match(error, { code: 'golden-failed', message: /the word muffin/ })
+})
+
+t.test('a child that does not load in its time is given up', async t => {
+  const session = new EngineSession(stepSpecOf(bundle, { providers: ['cpu'] }), { startMs: { cpu: 300 } })
+  const opening = codeOf(session.open())
+  const pid = session.pid as number
+  process.kill(pid, 'SIGSTOP')
+  t.equal(await opening, 'engine-dead')
+  await until(() => !alive(pid))
+  t.equal(await codeOf(session.step(tick(0))), 'engine-dead')
 })
 
 t.test('when the parent is killed, the child ends too', async t => {

@@ -68,6 +68,27 @@ export class ScriptedModel implements Model {
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
+/** Answers whoever speaks to it, three ticks after they end, with a tone of so many ticks; and stops when spoken over. */
+export function attentive(replyTicks: number): Script {
+  let [loud, quiet, left] = [0, 0, 0]
+  return (_, tick) => {
+    const energy = tick.audio.reduce((sum, s) => sum + s * s, 0) / tick.audio.length
+    if (energy > 0.001) [loud, quiet] = [loud + 1, 0]
+    else quiet++
+    if (left > 0) {
+      if (loud >= 2 && quiet === 0) {
+        left = 0
+        return { mark: 'cut' }
+      }
+      left--
+      return left === 0 ? { mark: 'end', speech: tone(0.3) } : { speech: tone(0.3), text: ' la' }
+    }
+    if (loud < 2 || quiet < 3) return {}
+    ;[loud, left] = [0, replyTicks]
+    return { mark: 'begin', text: ' yes', speech: tone(0.3) }
+  }
+}
+
 export type Hostility = 'none' | 'slow' | 'never-writes' | 'never-drains' | 'rejects' | 'throws' | 'throws-on-flush' | 'lies' | 'deaf'
 
 /** A speaker that keeps what was written to it, and may misbehave. */

@@ -116,6 +116,13 @@ class Domain:
         text = " ".join(re.sub(r"\{(\w+)\}", put, text).split())
         return re.sub(r"\ba (?=[aeio])", "an ", text)
 
+    def asked(self, item: dict) -> tuple:
+        """What a user piece asks for, without how: its intent and the slots that its phrasing itself names."""
+        users = self.intents[item["intent"]].get("user") or []
+        template = users[item["phrasing"]] if 0 <= item["phrasing"] < len(users) else ""
+        named = set(re.findall(r"\{(\w+)\}", template))
+        return (item["intent"], tuple(sorted((k, v) for k, v in item["slots"].items() if k in named)))
+
     def phrasings(self, intent: dict, split: str) -> list[int]:
         n = len(intent.get("user") or [])
         held = [i for i in range(n) if i % 10 == 7]

@@ -35,6 +35,27 @@ def export(step: Step, out: Path) -> None:
                           opset_version=17, dynamo=False, do_constant_folding=True)
 
 
+def unshare(path: Path) -> None:
+    """Gives each product its own matrix and bias: ONNX Runtime cannot fold the Q/DQ of one that is shared."""
+    import onnx
+    model = onnx.load(str(path))
+    initial, seen = {w.name: w for w in model.graph.initializer}, set()
+    for node in model.graph.node:
+        if node.op_type not in ("MatMul", "Gemm"):
+            continue
+        for i in range(1, len(node.input)):
+            name = node.input[i]
+            if name in seen:
+                copy = onnx.TensorProto()
+                copy.CopyFrom(initial[name])
+                copy.name = f"{name}.{node.output[0]}"
+                model.graph.initializer.append(copy)
+                node.input[i] = copy.name
+            elif name in initial:
+                seen.add(name)
+    onnx.save(model, str(path))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--weights", type=Path, required=True)
@@ -42,6 +63,7 @@ def main() -> None:
     parser.add_argument("--random", action="store_true")
     args = parser.parse_args()
     export(build(args.weights, args.random), args.out)
+    unshare(args.out)
     import onnx
     model = onnx.load(str(args.out))
     ops = sorted({n.op_type for n in model.graph.node})

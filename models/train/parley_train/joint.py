@@ -8,22 +8,23 @@ import numpy as np
 from .features import FeatureStore
 from .paths import work
 from .store import Store
-from .teach import USERS
+from .teach import FOCUS, USERS
 from .timeline import CUT_LAG, READINGS, REPLY_LAG, Composer, Timeline
 
 SCENES = [("talk", 0.66), ("reading", 0.14), ("typed", 0.06), ("quiet", 0.08), ("event", 0.06)]
 
 
 class Feed:
-    def __init__(self, composer: Composer, rng: random.Random) -> None:
-        self.c, self.rng = composer, rng
+    def __init__(self, composer: Composer, rng: random.Random, focus: float = 0.0) -> None:
+        self.c, self.rng, self.focus = composer, rng, focus
         self.users, self.beds = FeatureStore("users"), FeatureStore("beds")
         self.stores = {n: Store(work("teacher", n)) for n in (*USERS, "replies", "target")}
         self.codes = {n: np.load(work(f"codes-{n}.npz"), allow_pickle=True) for n in ("replies", "target")}
         self.codes = {n: (list(z["codes"]), list(z["onsets"])) for n, z in self.codes.items()}
         replies: dict[tuple, list[int]] = {}
         for i in range(len(self.codes["replies"][0])):
-            replies.setdefault(tuple(self.stores["replies"].items[i]["of"]), []).append(i)
+            name, j = self.stores["replies"].items[i]["of"]
+            replies.setdefault(composer.domain.asked(self.stores[name].items[j]), []).append(i)
         self.turns: list[tuple[int, list[int]]] = []  # a feature segment and the replies to it
         self.overheard: list[int] = []
         for u, item in enumerate(self.users.items):
@@ -31,9 +32,10 @@ class Feed:
             piece = self.stores[key[0]].items[key[1]]
             if piece["intent"] == "overheard":
                 self.overheard.append(u)
-            elif key in replies:
-                self.turns.append((u, replies[key]))
-        print(f"feed: {len(self.turns)} turns, {len(self.overheard)} overheard, {len(self.beds.items)} beds", flush=True)
+            elif (asked := composer.domain.asked(piece)) in replies:
+                self.turns.append((u, replies[asked]))
+        self.core = [t for t in self.turns if self.piece(t[0])["intent"] in FOCUS]
+        print(f"feed: {len(self.turns)} turns ({len(self.core)} in focus), {len(self.overheard)} overheard, {len(self.beds.items)} beds", flush=True)
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         sample = np.concatenate([self.users.get(self.rng.randrange(len(self.users.items))).astype(np.float32) for _ in range(300)])
@@ -46,6 +48,9 @@ class Feed:
     def speech(self, store: str, i: int) -> dict:
         codes, onsets = self.codes[store]
         return {"codes": codes[i], "onsets": list(onsets[i])}
+
+    def turn(self) -> tuple[int, list[int]]:
+        return self.rng.choice(self.core if self.rng.random() < self.focus else self.turns)
 
     def line(self) -> Timeline:
         scene = self.rng.choices([s for s, _ in SCENES], [w for _, w in SCENES])[0]
@@ -82,7 +87,7 @@ class Feed:
         rng, line, taken, facts, events = self.rng, Timeline(), set(), [], []
         turns = []
         for _ in range(rng.choices([1, 2, 3], [0.66, 0.28, 0.06])[0]):
-            u, options = rng.choice(self.turns)
+            u, options = self.turn()
             r = rng.choice(options)
             reply = self.stores["replies"].items[r]
             keys = {k for k, _ in [*reply["facts"], *reply["absent"]]}
@@ -101,8 +106,8 @@ class Feed:
         for n, (u, r, reply) in enumerate(turns):
             begin = at
             first, last = self.person(line, begin, u)
-            if spoken_until > first:  # the person speaks over the reply: it is cut
-                self.cut(line, first + CUT_LAG, spoken_until)
+            if first + CUT_LAG < spoken_until - 1:  # the person speaks over the reply: it is cut
+                self.cut(line, first + CUT_LAG)
             start = last + REPLY_LAG
             end = self.c.reply(line, start, reply["text"], reply["calls"], reply["style"], self.speech("replies", r), True)
             spoken_until = end
@@ -115,7 +120,7 @@ class Feed:
         line.extend(max(len(line), spoken_until + rng.randint(2, 6)), True)
         return line
 
-    def cut(self, line: Timeline, at: int, until: int) -> None:
+    def cut(self, line: Timeline, at: int) -> None:
         """Ends a reply at tick `at`: what would have come after it was never said."""
         token = self.c.tok.ids
         for k in range(at, len(line)):
@@ -137,7 +142,7 @@ class Feed:
 
     def typed(self) -> Timeline:
         rng, line = self.rng, Timeline()
-        u, options = rng.choice(self.turns)
+        u, options = self.turn()
         r = rng.choice(options)
         reply = self.stores["replies"].items[r]
         taken = {k for k, _ in [*reply["facts"], *reply["absent"]]}

@@ -172,11 +172,12 @@ class Pico(nn.Module):
         return project(self.words(ids)) * (ids > 0).unsqueeze(-1)
 
     def embed(self, heard_sound: torch.Tensor, channel, text, heard, codes, speaking) -> torch.Tensor:
-        """The stream's input: the ear's output plus what the last tick gave. All [B, T, …]; speaking [B, T] in {0, 1}."""
+        """The stream's input: the ear's output plus what the last tick gave. All [B, T, …]; speaking [B, T] in {0, 1};
+        channel None: it is added elsewhere."""
         voice = sum(self.codes[k](codes[..., k]) for k in range(BOOKS))
         on = speaking.unsqueeze(-1)
-        return (heard_sound + self.table(self.from_channel, channel) + self.table(self.from_text, text)
-                + self.table(self.from_heard, heard) + voice * on + self.silent * (1 - on))
+        x = heard_sound + self.table(self.from_text, text) + self.table(self.from_heard, heard) + voice * on + self.silent * (1 - on)
+        return x if channel is None else x + self.table(self.from_channel, channel)
 
     def forward(self, facts: torch.Tensor, count: torch.Tensor, features, channel, text, heard, codes, speaking) -> torch.Tensor:
         """facts [B, F] ids with `count` [B] valid ones; the stream's inputs as in `embed` -> states [B, T, d], normalised.

@@ -60,6 +60,7 @@ def big_products(path: Path) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--fp32", type=Path, default=work("step.fp32.onnx"))
+    parser.add_argument("--kinds", nargs="+", default=["cpu", "trt"])
     parser.add_argument("--turns", type=int, default=24)
     args = parser.parse_args()
     tok = Tokenizer.load(work("tokenizer.json"))
@@ -67,6 +68,8 @@ def main() -> None:
     names = big_products(args.fp32)
     print(len(feeds), "ticks,", len(names), "products", flush=True)
     for kind, activation in (("cpu", QuantType.QUInt8), ("trt", QuantType.QInt8)):
+        if kind not in args.kinds:
+            continue
         out = work(f"step.{kind}.onnx")
         quantize_static(str(args.fp32), str(out), Reader(list(feeds)), quant_format=QuantFormat.QDQ, per_channel=True,
                         activation_type=activation, weight_type=QuantType.QInt8, nodes_to_quantize=names,

@@ -1,12 +1,13 @@
 """Replies spoken by the target voice, made for user utterances that exist: `python -m parley_train.replies --count N`.
 
-Reply r answers the user piece `of` (store, index): same intent and slots, freshly drawn values of the facts. So a turn of
-training is: this user's sound, these facts, this reply's words, sound and calls.
+Reply r answers the user piece `of` (store, index), and every other piece that asks for the same (`Domain.asked`): the values
+of the facts are drawn afresh. So a turn of training is: a user's sound, these facts, this reply's words, sound and calls.
 """
 from __future__ import annotations
 
 import argparse
 import random
+from collections import Counter
 
 from .domain import Domain
 from .paths import work
@@ -19,7 +20,7 @@ def reply_for(domain: Domain, item: dict, rng: random.Random) -> dict | None:
     """Labels of one reply to a user piece; None where nothing is to be said. A tenth or so of fact questions find no fact."""
     if item["intent"] == "overheard":
         return None
-    values = dict(item["slots"])
+    values = dict(domain.asked(item)[1])
     e = domain.exchange(item["intent"], rng, "train", values, user=item["text"])
     absent = e.missing is not None and rng.random() < 0.17
     return {"text": e.missing if absent else e.reply, "facts": [] if absent else e.facts, "absent": e.facts if absent else [],
@@ -32,9 +33,7 @@ def main() -> None:
     args = parser.parse_args()
     domain, store, voice = Domain(), Store(work("teacher", "replies")), Piper()
     users, fresh = {n: Store(work("teacher", n)) for n in USERS}, 0
-    done = {(x["of"][0], x["of"][1]): 0 for x in store.items}
-    for x in store.items:
-        done[tuple(x["of"])] += 1
+    done: Counter = Counter(domain.asked(users[x["of"][0]].items[x["of"][1]]) for x in store.items)
     i = len(store.items)
     while i < args.count:
         rng = random.Random(f"reply {i}")
@@ -42,12 +41,15 @@ def main() -> None:
             users = {n: Store(work("teacher", n)) for n in USERS}
             pool = [(n, j) for n in USERS for j in range(len(users[n].items))]
             rng.shuffle(pool)
-            pool.sort(key=lambda k: done.get(k, 0))  # those without a reply first
+            pool = [k for k in pool if users[k[0]].items[k[1]]["intent"] != "overheard"]
+            asked = {k: domain.asked(users[k[0]].items[k[1]]) for k in pool}
+            demand = Counter(asked.values())
             at = 0
         fresh += 1
-        name, j = pool[at % len(pool)]
-        at += 1
-        done[name, j] = done.get((name, j), 0) + 1
+        # What is asked most and answered least comes next; a reply more is worth less each time.
+        name, j = max((pool[(at + n) % len(pool)] for n in range(300)), key=lambda k: demand[asked[k]] / (1 + done[asked[k]]) ** 1.5)
+        at += 300
+        done[asked[name, j]] += 1
         labels = reply_for(domain, users[name].items[j], rng)
         if labels is None or not labels["text"]:
             continue

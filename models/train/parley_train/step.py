@@ -72,7 +72,7 @@ class Step(nn.Module):
         features, ear_past, histories = self.front(audio, ear_past, histories)
         sound, blocks = m.ear(features, blocks)
         speaking = (codes_prev[:, :1] < CODES).float()
-        stream = m.embed(sound, torch.zeros_like(text_in), text_prev, heard_prev, torch.clamp(codes_prev, max=CODES - 1).unsqueeze(1), speaking)
+        stream = m.embed(sound, None, text_prev, heard_prev, torch.clamp(codes_prev, max=CODES - 1).unsqueeze(1), speaking)
         x = stream * live.unsqueeze(2) + m.table(m.from_channel, text_in)
         k_new, v_new = [], []
         for layer, k, v in zip(m.layers, keys, values):

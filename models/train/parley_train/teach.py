@@ -13,6 +13,7 @@ import numpy as np
 
 from .domain import Domain
 from .paths import DOMAIN, work
+from .spoken import spoken
 from .store import Store
 from .voices import HELD_OUT, Espeak, Kokoro, Phonemes, Piper, Spoken, festival, flite, shared_out
 
@@ -24,6 +25,14 @@ OVERHEARD = 0.03
 CORE = {"place.where": 7, "item.price": 6, "hours.all": 3, "hours.open": 3, "hours.close": 3, "places.where": 2, "wifi.password": 2,
         "ticket.price": 2, "event.when": 2, "sensor.battery": 3, "sensor.temperature": 2, "goto": 4, "order.one": 2, "order.several": 2,
         "call_staff": 2, "show": 2, "chat.hello": 3, "chat.thanks": 2, "chat.name": 2, "chat.goodbye": 2}
+
+
+# The first bundle learns these well before the rest: `--focus` is the share of turns drawn from them.
+FOCUS = {"place.where", "item.price", "hours.all", "hours.open", "hours.close", "wifi.password", "move.forward", "move.forward.n",
+         "move.back", "move.back.n", "turn.left", "turn.right", "turn.around", "look.up", "look.down", "look.left", "look.right",
+         "volume.up", "volume.down", "volume.mute", "volume.unmute", "stop", "come", "goto", "call_staff", "show", "order.one",
+         "order.several", "cancel", "sensor.battery", "sensor.temperature", "chat.hello", "chat.thanks", "chat.name", "chat.goodbye",
+         "chat.how_are_you", "decline.weather"}
 
 
 def pick_intent(domain: Domain, rng: random.Random, spoken_only: bool = True) -> str:
@@ -59,7 +68,7 @@ def target_text(domain: Domain, i: int) -> tuple[str, str]:
     return text or "hello", e.style
 
 
-USERS = ("users-fast", "users-piper", "users-kokoro")
+USERS = ("users-fast", "users-piper", "users-kokoro", "users-focus", "users-focus-kokoro")
 
 
 def make_target(count: int) -> None:
@@ -72,10 +81,14 @@ def make_target(count: int) -> None:
         progress(i, count)
 
 
-def user_text(domain: Domain, i: int) -> dict:
+def user_text(domain: Domain, i: int, focus: bool = False) -> dict:
     """What a person says: an intent's phrasing with its slots, or talk that is not for the device."""
     rng = random.Random(f"user {i}")
     overheard = lines_of("overheard.txt")
+    if focus:
+        names = [n for n in domain.intents if n in FOCUS]
+        e = domain.exchange(rng.choices(names, [intent_weight(domain, n) for n in names])[0], rng, "train")
+        return {"text": e.user, "intent": e.intent, "slots": e.slots, "phrasing": e.phrasing}
     if overheard and rng.random() < OVERHEARD:
         line = rng.choice(overheard)
         return {"text": line, "intent": "overheard", "slots": {}, "phrasing": 0}
@@ -83,16 +96,17 @@ def user_text(domain: Domain, i: int) -> dict:
     return {"text": e.user, "intent": e.intent, "slots": e.slots, "phrasing": e.phrasing}
 
 
-def make_users_kokoro(count: int, package: Path) -> None:
-    domain, store, voice = Domain(), Store(work("teacher", "users-kokoro")), Kokoro(package)
+def make_users_kokoro(count: int, package: Path, focus: bool) -> None:
+    name = "users-focus-kokoro" if focus else "users-kokoro"
+    domain, store, voice = Domain(), Store(work("teacher", name)), Kokoro(package)
     names = [n for n in voice.tables if f"kokoro:{n}" not in HELD_OUT]
     weights = [3.0 if n[0] in "ab" else 1.0 for n in names]
     for i in range(len(store.items), count):
-        labels = user_text(domain, 1_000_000 + i)
-        rng = random.Random(f"kokoro {i}")
-        name = rng.choices(names, weights)[0]
-        s = voice.say(labels["text"], name, speed=rng.uniform(0.85, 1.3))
-        store.add(s.samples, s.rate, voice=f"kokoro:{name}", words=trimmed_words(s), **labels)
+        labels = user_text(domain, (4_000_000 if focus else 1_000_000) + i, focus)
+        rng = random.Random(f"{name} {i}")
+        speaker = rng.choices(names, weights)[0]
+        s = voice.say(labels["text"], speaker, speed=rng.uniform(0.85, 1.3))
+        store.add(s.samples, s.rate, voice=f"kokoro:{speaker}", words=trimmed_words(s), **labels)
         progress(i, count)
 
 
@@ -111,6 +125,33 @@ def make_users_piper(count: int) -> None:
         progress(i, count)
 
 
+def make_users_focus(count: int) -> None:
+    """The focus intents by the cheap voices, one voice a piece."""
+    from .acoustics import faster
+    domain, store, piper = Domain(), Store(work("teacher", "users-focus")), Piper()
+    espeak, phonemes = Espeak(), Phonemes()
+    for i in range(len(store.items), count):
+        labels = user_text(domain, 3_000_000 + i, focus=True)
+        rng, words = random.Random(f"focus {i}"), " ".join(spoken(labels["text"])[0])
+        kind = rng.random()
+        if kind < 0.45:
+            factor = rng.choice([rng.uniform(0.78, 0.9), rng.uniform(1.12, 1.7)])
+            s = piper.say(labels["text"], speed=rng.uniform(0.85, 1.25) / factor, noise=rng.uniform(0.5, 0.9))
+            store.add(faster(s.samples, factor), s.rate, voice=f"piper:joe*{factor:.2f}",
+                      words=[(b / factor, e / factor) for b, e in trimmed_words(s)], **labels)
+        else:
+            if kind < 0.8:
+                name = rng.choice([v for v in ESPEAK if f"espeak:{v}" not in HELD_OUT])
+                samples, rate = espeak.say(words, name, rng.randint(125, 210), rng.randint(25, 75), rng.randint(30, 80)), espeak.rate
+                name = f"espeak:{name}"
+            else:
+                name = rng.choice(["kal", "kal16", "slt", "rms", "rms"])
+                samples, rate = flite(words, name, rng.uniform(0.8, 1.2), rng.uniform(75, 220))
+                name = f"flite:{name}"
+            store.add(samples, rate, voice=name, words=shared_out(samples, rate, labels["text"], phonemes).words, **labels)
+        progress(i, count)
+
+
 def trimmed_words(s: Spoken) -> list[tuple[float, float]]:
     """Word times pulled in to where sound really begins and ends."""
     loud = np.where(np.abs(s.samples) > 0.02 * max(0.05, float(np.abs(s.samples).max())))[0]
@@ -126,7 +167,6 @@ def make_users_fast(count: int) -> None:
         batch, rng = [], random.Random(f"fast {i}")
         kind = rng.random()
         labels = [user_text(domain, i + k) for k in range(min(50, count - i))]
-        from .spoken import spoken
         texts = [" ".join(spoken(x["text"])[0]) for x in labels]
         if kind < 0.2:
             name, stretch = rng.choice(["voice_kal_diphone", "voice_cmu_us_slt_arctic_hts"]), rng.uniform(0.85, 1.15)
@@ -157,9 +197,10 @@ def progress(i: int, count: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["target", "users-fast", "users-piper", "users-kokoro"])
+    parser.add_argument("what", choices=["target", "users-fast", "users-piper", "users-kokoro", "users-focus"])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--kokoro", type=Path, help="the packed npm package kokoro-js (.tgz), which holds the voices")
+    parser.add_argument("--focus", action="store_true", help="users-kokoro: the focus intents")
     args = parser.parse_args()
     if args.what == "target":
         make_target(args.count)
@@ -167,5 +208,7 @@ if __name__ == "__main__":
         make_users_piper(args.count)
     elif args.what == "users-fast":
         make_users_fast(args.count)
+    elif args.what == "users-focus":
+        make_users_focus(args.count)
     else:
-        make_users_kokoro(args.count, args.kokoro)
+        make_users_kokoro(args.count, args.kokoro, args.focus)

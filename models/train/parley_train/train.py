@@ -18,7 +18,7 @@ from .codec import BOOKS, CODES
 from .domain import Domain
 from .model import Pico, Size, save
 from .paths import work
-from .teach import intent_weight
+from .teach import FOCUS, intent_weight
 from .timeline import Composer, arrays
 from .tokens import Tokenizer
 
@@ -102,7 +102,9 @@ class Buckets:
         return arrays(self.ready.pop())
 
 
-def text_line(composer: Composer, names, weights, rng: random.Random):
+def text_line(composer: Composer, names, weights, rng: random.Random, focus: float):
+    if rng.random() < focus:
+        weights = [w if n in FOCUS else 0.0 for n, w in zip(names, weights)]
     facts = rng.randint(6, 14) if rng.random() < 0.08 else rng.randint(0, 4)
     return composer.text_dialogue(rng, names, weights, rng.randint(1, 3), facts)
 
@@ -112,6 +114,7 @@ def main() -> None:
     parser.add_argument("--stage", choices=["text", "joint"], required=True)
     parser.add_argument("--minutes", type=float, default=30, help="of processor time")
     parser.add_argument("--wall", type=float, default=0, help="minutes by the clock instead")
+    parser.add_argument("--focus", type=float, default=0.0, help="share of turns from the focus intents alone")
     parser.add_argument("--size", default="pico")
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--floor", type=float, default=0.08, help="share of the rate at the end")
@@ -131,10 +134,10 @@ def main() -> None:
         model.load_state_dict(saved["model"])
         step = saved["step"]
     optimiser = torch.optim.AdamW(model.parameters(), args.rate, betas=(0.9, 0.95), weight_decay=0.02)
-    texts, feed = Buckets(lambda: text_line(composer, names, weights, rng), args.positions, rng), None
+    texts, feed = Buckets(lambda: text_line(composer, names, weights, rng, args.focus), args.positions, rng), None
     if args.stage == "joint":
         from .joint import Feed
-        feed = Feed(composer, rng)
+        feed = Feed(composer, rng, args.focus)
         sounds = Buckets(feed.line, args.positions, rng)
         if float(model.ear.mean.abs().sum()) == 0:
             mean, scale = feed.statistics()

@@ -1,0 +1,52 @@
+import { ParleyError, describe } from '../../base/errors.js'
+import { loadBundle, type Bundle, type LoadOptions } from '../bundle/load.js'
+import type { Backend } from '../ladder/backend.js'
+import type { Refusal } from '../ladder/ladder.js'
+import { onnxruntime } from '../ladder/onnxruntime.js'
+import { EngineSession, type EngineOptions } from './engine-session.js'
+import { runGolden } from './golden.js'
+import { InProcessSession } from './in-process.js'
+import { stepSpecOf, type StepSpec, type StepSpecOptions } from './step-spec.js'
+import { TickHost } from './tick-host.js'
+
+export interface OpenOptions extends EngineOptions, StepSpecOptions, LoadOptions {
+  /**
+   * The golden utterance: `gpu` (default) plays it on every provider but the CPU, which the bundle was checked on; `always`; `never`.
+   * A provider that fails it is refused.
+   */
+  readonly selfTest?: 'gpu' | 'always' | 'never'
+}
+
+/** Runs a bundle in its own process, on the best provider that can. */
+export async function openSession(bundle: string | Bundle, options: OpenOptions = {}): Promise<EngineSession> {
+  const loaded = typeof bundle === 'string' ? await loadBundle(bundle, options) : bundle
+  let spec = stepSpecOf(loaded, options)
+  const failed: Refusal[] = []
+  for (;;) {
+    const session = new EngineSession(spec, options, failed)
+    try {
+      await session.open()
+      if (!mustTest(session.provider, options)) return session
+      const golden = await runGolden(session, loaded)
+      if (golden.passed) return session
+      throw new ParleyError('golden-failed', `the golden utterance failed on ${session.provider}: ${golden.missing.join(', ')} did not come`)
+    } catch (error) {
+      const provider = session.provider
+      await session[Symbol.asyncDispose]()
+      const rest = spec.rungs.filter(r => r.provider !== provider && !session.refusals.some(x => x.provider === r.provider))
+      if (provider === 'none' || rest.length === 0) throw error
+      failed.push(...session.refusals.filter(r => !failed.includes(r)), { provider: provider as Refusal['provider'], reason: describe(error) })
+      spec = { ...spec, rungs: rest } satisfies StepSpec
+    }
+  }
+}
+
+function mustTest(provider: string, { selfTest = 'gpu' }: OpenOptions): boolean {
+  return selfTest === 'always' || (selfTest === 'gpu' && provider !== 'cpu')
+}
+
+/** The same without a child process; `backend` can be replaced by tests. */
+export async function openInProcess(bundle: string | Bundle, options: StepSpecOptions & LoadOptions & { readonly backend?: Backend } = {}): Promise<InProcessSession> {
+  const loaded = typeof bundle === 'string' ? await loadBundle(bundle, options) : bundle
+  return new InProcessSession(await TickHost.open(stepSpecOf(loaded, options), options.backend ?? onnxruntime))
+}

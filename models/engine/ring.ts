@@ -1,0 +1,96 @@
+/** What closes a slot to attention, as in models/README.md. */
+export const CLOSED = -1e9
+
+/** Key or value memory of one layer: `data` is [1, H, E, S] (columns) or [1, H, S, E] (rows). */
+interface Memory {
+  readonly data: Float32Array
+  readonly columns: boolean
+  /** The layer, i.e. the row of the step's output. */
+  readonly slice: number
+}
+
+export interface RingShape {
+  readonly heads: number
+  readonly headSize: number
+  readonly factSlots: number
+  readonly streamSlots: number
+}
+
+/**
+ * The context: fact slots first, which the stream never touches, then a ring of the last ticks. The host writes each step's
+ * key and value into the very buffers that the graph reads: nothing is copied or moved. `mask` opens the slots that hold something.
+ */
+export class KvRing {
+  readonly mask: Float32Array
+  /** The same for a fact step, which sees the facts before it and nothing of the stream. */
+  readonly factMask: Float32Array
+  readonly #shape: RingShape
+  readonly #memories: Memory[] = []
+  #facts = 0
+  #ticks = 0
+
+  constructor(shape: RingShape) {
+    this.#shape = shape
+    this.mask = new Float32Array(shape.factSlots + shape.streamSlots).fill(CLOSED)
+    this.factMask = this.mask.slice()
+  }
+
+  add(data: Float32Array, columns: boolean, slice: number): void {
+    this.#memories.push({ data, columns, slice })
+  }
+
+  /** How many facts tokens are in. */
+  get facts(): number {
+    return this.#facts
+  }
+
+  /** Ticks since the last reset: the stream position of the next one. */
+  get ticks(): number {
+    return this.#ticks
+  }
+
+  /** Keys and values [L, H, E] of a fact step; its slot opens for the steps after it. */
+  writeFact(keys: Float32Array, values: Float32Array): void {
+    this.#write(this.#facts, keys, values)
+    this.mask[this.#facts] = 0
+    this.factMask[this.#facts++] = 0
+  }
+
+  /** The same of a tick: over the oldest once the ring is full. */
+  writeTick(keys: Float32Array, values: Float32Array): void {
+    const slot = this.#shape.factSlots + (this.#ticks % this.#shape.streamSlots)
+    this.#write(slot, keys, values)
+    this.mask[slot] = 0
+    this.#ticks++
+  }
+
+  /** Forgets all facts after the first `kept`. */
+  keepFacts(kept: number): void {
+    this.mask.fill(CLOSED, kept, this.#shape.factSlots)
+    this.factMask.fill(CLOSED, kept)
+    this.#facts = kept
+  }
+
+  /** Forgets the ticks. What is left in the slots is closed, so it need not be cleared. */
+  resetStream(): void {
+    this.mask.fill(CLOSED, this.#shape.factSlots)
+    this.#ticks = 0
+  }
+
+  #write(slot: number, keys: Float32Array, values: Float32Array): void {
+    const { heads, headSize, factSlots, streamSlots } = this.#shape
+    const slots = factSlots + streamSlots
+    const layer = heads * headSize
+    for (const { data, columns, slice } of this.#memories) {
+      const from = slice * layer
+      if (columns) {
+        for (let i = 0; i < layer; i++) data[i * slots + slot] = keys[from + i] as number
+      } else {
+        for (let h = 0; h < heads; h++) {
+          const to = (h * slots + slot) * headSize
+          for (let e = 0; e < headSize; e++) data[to + e] = values[from + h * headSize + e] as number
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,137 @@
+import { createRequire } from 'node:module'
+import type { Tensor } from 'onnxruntime-common'
+import { ParleyError } from '../../base/errors.js'
+import type { Feeds, GraphSession } from '../ladder/backend.js'
+import { KvRing } from './ring.js'
+import type { StepSpec } from './step-spec.js'
+
+// the CommonJS copy that the native binding itself loads: a second one would cost memory for nothing
+const { Tensor: OrtTensor } = createRequire(import.meta.url)('onnxruntime-common') as typeof import('onnxruntime-common')
+
+/** A state that is fed back as it comes out. */
+interface Fed {
+  readonly name: string
+  readonly output: string
+  readonly data: Float32Array
+  readonly turn: boolean
+}
+
+/** All inputs of the step graph, allocated once. ONNX Runtime reads these buffers in place, so writing here is all there is to do. */
+export class StepTensors {
+  readonly feeds: Feeds = {}
+  readonly ring: KvRing
+  readonly audio: Float32Array
+  readonly noise: Float32Array
+  readonly ropeStream: Float32Array
+  readonly ropeFacts: Float32Array
+  /** The outputs that hold the new keys and values. */
+  readonly keysOutput: string
+  readonly valuesOutput: string
+  readonly #live: Float32Array
+  readonly #ids: Record<'text_in' | 'text_prev' | 'heard_prev', Int32Array>
+  readonly #codes: Int32Array
+  readonly #fed: Fed[] = []
+  readonly #mask: Tensor
+  readonly #factMask: Tensor
+  /** Mask tensors by their arrays, so that a known grammar state costs one look-up. */
+  readonly #textMasks = new WeakMap<Float32Array, Tensor>()
+  #turnDirty = false
+
+  constructor(spec: StepSpec) {
+    const { codebooks, codes, headSize } = spec
+    this.ring = new KvRing(spec)
+    this.audio = this.#float('audio', [1, spec.tickSamples])
+    this.#live = this.#float('live', [1, 1])
+    this.ropeStream = this.#float('rope_stream', [2, headSize / 2])
+    this.ropeFacts = this.#float('rope_facts', [2, headSize / 2])
+    this.noise = this.#float('noise', [codebooks, codes])
+    this.#ids = { text_in: this.#ints('text_in', [1, 1]), text_prev: this.#ints('text_prev', [1, 1]), heard_prev: this.#ints('heard_prev', [1, 1]) }
+    this.#codes = this.#ints('codes_prev', [1, codebooks])
+    this.#mask = new OrtTensor('float32', this.ring.mask, [1, this.ring.mask.length])
+    this.#factMask = new OrtTensor('float32', this.ring.factMask, [1, this.ring.factMask.length])
+    let keys = ''
+    let values = ''
+    for (const state of spec.states) {
+      const data = this.#float(state.name, state.shape as number[])
+      if (state.kind === 'kv-ring') {
+        const columns = state.slotAxis === 3
+        this.ring.add(data, columns, state.slice ?? 0)
+        if (columns) keys = state.output
+        else values = state.output
+      } else if (state.reset !== 'tick') {
+        this.#fed.push({ name: state.name, output: state.output, data, turn: state.reset === 'turn' })
+      }
+    }
+    this.keysOutput = keys
+    this.valuesOutput = values
+    this.setLive(true)
+  }
+
+  setLive(live: boolean): void {
+    this.#live[0] = live ? 1 : 0
+    this.feeds['mask'] = live ? this.#mask : this.#factMask
+  }
+
+  setId(input: 'text_in' | 'text_prev' | 'heard_prev', id: number): void {
+    this.#ids[input][0] = id
+  }
+
+  setCode(book: number, code: number): void {
+    this.#codes[2 * book] = code // the low half of an int64
+  }
+
+  setTextMask(mask: Float32Array): void {
+    let tensor = this.#textMasks.get(mask)
+    if (!tensor) this.#textMasks.set(mask, tensor = new OrtTensor('float32', mask, [1, mask.length]))
+    this.feeds['text_mask'] = tensor
+  }
+
+  /** Carries the states over to the next step; those of a turn go back to zeros while the model is silent. */
+  feedBack(outputs: Feeds, speaking: boolean): void {
+    for (const state of this.#fed) {
+      if (state.turn && !speaking) {
+        if (this.#turnDirty) state.data.fill(0)
+      } else {
+        state.data.set(outputs[state.output]?.data as Float32Array)
+      }
+    }
+    this.#turnDirty = speaking
+  }
+
+  resetStates(): void {
+    for (const state of this.#fed) state.data.fill(0)
+    this.#turnDirty = false
+  }
+
+  /** Throws `graph-mismatch` when the graph is not the one that the manifest describes. */
+  check(graph: GraphSession, spec: StepSpec): void {
+    const inputs = new Map(graph.inputs.map(i => [i.name, i]))
+    for (const [name, tensor] of Object.entries(this.feeds)) {
+      const input = inputs.get(name)
+      if (!input) throw mismatch(`it has no input ${name}`)
+      inputs.delete(name)
+      const found = input.shape.join(' × ')
+      if (input.type !== tensor.type || found !== tensor.dims.join(' × ')) throw mismatch(`its input ${name} is ${input.type} ${found}, and the manifest gives ${tensor.type} ${tensor.dims.join(' × ')}`)
+    }
+    for (const extra of inputs.keys()) throw mismatch(`it has an input ${extra} that the manifest does not know`)
+    const outputs = new Set(graph.outputs.map(o => o.name))
+    for (const name of ['text', 'heard', 'codes', 'speech', ...spec.states.map(s => s.output)]) if (!outputs.has(name)) throw mismatch(`it has no output ${name}`)
+  }
+
+  #float(name: string, shape: readonly number[]): Float32Array {
+    const data = new Float32Array(shape.reduce((a, b) => a * b, 1))
+    this.feeds[name] = new OrtTensor('float32', data, shape)
+    return data
+  }
+
+  /** An int64 input seen as pairs of int32: written without making a BigInt each time. Token numbers are small and positive. */
+  #ints(name: string, shape: readonly number[]): Int32Array {
+    const data = new BigInt64Array(shape.reduce((a, b) => a * b, 1))
+    this.feeds[name] = new OrtTensor('int64', data, shape)
+    return new Int32Array(data.buffer)
+  }
+}
+
+function mismatch(reason: string): ParleyError {
+  return new ParleyError('graph-mismatch', `the step graph is not what bundle.json says: ${reason}`)
+}

@@ -1,0 +1,177 @@
+import { ParleyError } from '../../base/errors.js'
+import type { Backend, Feeds, GraphSession, Provider } from '../ladder/backend.js'
+import { climb, type Refusal } from '../ladder/ladder.js'
+import type { Said, Tick } from '../session.js'
+import { Tokenizer } from '../tokenizer/tokenizer.js'
+import { Random, fillGumbel } from './random.js'
+import { Reply } from './reply.js'
+import { Rope } from './rope.js'
+import type { StepSpec } from './step-spec.js'
+import { StepTensors } from './step-tensors.js'
+import { TextChannel, type Telling } from './text-channel.js'
+
+/** Fact steps after which others get a word in: 8 of a few ms are well inside every time limit. */
+const FACTS_A_BREATH = 8
+
+export interface TickHostHooks {
+  /** Before a rung of the ladder is tried. */
+  readonly trying?: (provider: Provider) => void
+}
+
+/**
+ * Runs the step graph of models/README.md, one run a tick: it owns the context ring, the states, the grammar and the noise.
+ * Not for two calls at a time: whoever drives it (child or in-process session) puts them in order.
+ */
+export class TickHost {
+  readonly spec: StepSpec
+  readonly provider: Provider
+  readonly precision: string
+  readonly refusals: readonly Refusal[]
+  readonly channel: TextChannel
+  readonly #graph: GraphSession
+  readonly #tokenizer: Tokenizer
+  readonly #tensors: StepTensors
+  readonly #rope: Rope
+  readonly #random: Random
+  readonly #reply: Reply
+  #facts: readonly number[] = []
+
+  private constructor(spec: StepSpec, tokenizer: Tokenizer, tensors: StepTensors, graph: GraphSession, provider: Provider, refusals: readonly Refusal[]) {
+    this.spec = spec
+    this.provider = provider
+    this.precision = spec.rungs.find(r => r.provider === provider)?.precision ?? ''
+    this.refusals = refusals
+    this.channel = new TextChannel(tokenizer, spec.tokens)
+    this.#graph = graph
+    this.#tokenizer = tokenizer
+    this.#tensors = tensors
+    this.#rope = new Rope(spec.headSize, spec.ropeTheta)
+    this.#random = new Random(spec.seed)
+    this.#reply = new Reply(spec, tokenizer)
+    this.#rewind()
+  }
+
+  /** Loads the graph on the first provider that can run it. */
+  static async open(spec: StepSpec, backend: Backend, hooks: TickHostHooks = {}): Promise<TickHost> {
+    const tokenizer = await Tokenizer.load(spec.tokenizer)
+    if (tokenizer.size !== spec.vocabulary) throw new ParleyError('bundle-bad', `${spec.tokenizer} has ${tokenizer.size} pieces, and bundle.json says tokenizer.size ${spec.vocabulary}`)
+    const tensors = new StepTensors(spec)
+    tensors.setTextMask(new Float32Array(spec.vocabulary))
+    const climbed = await climb(spec.rungs, async rung => {
+      const graph = await backend.create(rung.file, rung.provider)
+      try {
+        tensors.check(graph, spec)
+        await graph.run(tensors.feeds) // a provider may load a graph and still not run it
+        return graph
+      } catch (error) {
+        await graph.release()
+        throw error
+      }
+    }, rung => hooks.trying?.(rung.provider))
+    return new TickHost(spec, tokenizer, tensors, climbed.value, climbed.provider, climbed.refusals)
+  }
+
+  async step(tick: Tick): Promise<Said> {
+    const started = performance.now()
+    const { spec } = this
+    const tensors = this.#tensors
+    if (tick.audio.length !== spec.tickSamples) throw new ParleyError('tick-size', `a tick has ${spec.tickSamples} samples, not ${tick.audio.length}`)
+    tensors.audio.set(tick.audio)
+    tensors.setId('text_in', this.channel.take())
+    tensors.setTextMask(this.#reply.mask)
+    this.#rope.write(tensors.ropeStream, tensors.ring.ticks)
+    fillGumbel(tensors.noise, spec.temperature, this.#random)
+
+    const out = await this.#graph.run(tensors.feeds)
+    const text = intOf(out, 'text', 0)
+    const heard = intOf(out, 'heard', 0)
+    const speaking = intOf(out, 'codes', 0) !== spec.silentCode
+    tensors.ring.writeTick(floatsOf(out, tensors.keysOutput), floatsOf(out, tensors.valuesOutput))
+    tensors.feedBack(out, speaking)
+    tensors.setId('text_prev', text)
+    tensors.setId('heard_prev', heard)
+    tensors.setCode(0, speaking ? intOf(out, 'codes', 0) : spec.silentCode)
+    for (let k = 1; k < spec.codebooks; k++) tensors.setCode(k, speaking ? intOf(out, 'codes', k) : 0)
+
+    const { text: words, call, style, mark } = this.#reply.take(text, speaking)
+    return {
+      at: tick.at,
+      text: words,
+      heard: this.#tokenizer.textOf(heard),
+      speech: speaking ? floatsOf(out, 'speech') : undefined,
+      ...(call && { call }),
+      ...(style && { style }),
+      ...(mark && { mark }),
+      stepMs: performance.now() - started,
+    }
+  }
+
+  /** Reads facts, `key: value` lines. Those at the front that it knows already are kept as they are. `breathe` is awaited now and then. */
+  async setFacts(lines: readonly string[], breathe: () => Promise<void> | void = () => {}): Promise<void> {
+    const ids = lines.flatMap(line => this.#factTokens(line))
+    const { factSlots } = this.spec
+    if (ids.length > factSlots) throw new ParleyError('facts-too-long', `the facts have ${ids.length} tokens, and this model holds ${factSlots}`, { hint: 'Shorten or remove some.' })
+    const tensors = this.#tensors
+    let kept = 0
+    while (kept < ids.length && kept < this.#facts.length && ids[kept] === this.#facts[kept]) kept++
+    tensors.ring.keepFacts(kept)
+    this.#facts = ids.slice(0, kept)
+    tensors.setLive(false)
+    try {
+      for (let i = kept; i < ids.length; i++) {
+        tensors.setId('text_in', ids[i] as number)
+        this.#rope.write(tensors.ropeStream, i)
+        this.#rope.write(tensors.ropeFacts, i)
+        const out = await this.#graph.run(tensors.feeds)
+        tensors.ring.writeFact(floatsOf(out, tensors.keysOutput), floatsOf(out, tensors.valuesOutput))
+        this.#facts = ids.slice(0, i + 1)
+        if (i % FACTS_A_BREATH === FACTS_A_BREATH - 1) await breathe()
+      }
+      this.#facts = ids
+    } finally {
+      tensors.setLive(true)
+      this.#rope.write(tensors.ropeFacts, tensors.ring.facts) // whatever the time, the facts are as near as if just read
+    }
+  }
+
+  tell(line: string, kind: Telling): void {
+    this.channel.tell(line, kind)
+  }
+
+  /** Forgets the talk; keeps the facts. */
+  reset(): void {
+    this.channel.clear()
+    this.#rewind()
+  }
+
+  async close(): Promise<void> {
+    await this.#graph.release()
+  }
+
+  #rewind(): void {
+    const tensors = this.#tensors
+    tensors.ring.resetStream()
+    tensors.resetStates()
+    tensors.setId('text_prev', 0)
+    tensors.setId('heard_prev', 0)
+    for (let k = 0; k < this.spec.codebooks; k++) tensors.setCode(k, k === 0 ? this.spec.silentCode : 0)
+    this.#rope.write(tensors.ropeFacts, tensors.ring.facts)
+    this.#random.seed(this.spec.seed)
+    this.#reply.reset()
+  }
+
+  #factTokens(line: string): number[] {
+    const colon = line.indexOf(':')
+    if (colon < 1) throw new ParleyError('facts-bad', 'a fact is a line such as `restroom: left of the entrance`', { hint: 'One line has no colon.' })
+    const { tokens } = this.spec
+    return [this.#tokenizer.id(tokens.fact) ?? 0, ...this.#tokenizer.encode(line.slice(0, colon)), this.#tokenizer.id(tokens.factSeparator) ?? 0, ...this.#tokenizer.encode(line.slice(colon + 1))]
+  }
+}
+
+function floatsOf(out: Feeds, name: string): Float32Array {
+  return out[name]?.data as Float32Array
+}
+
+function intOf(out: Feeds, name: string, at: number): number {
+  return Number((out[name]?.data as BigInt64Array)[at])
+}

@@ -1,0 +1,6 @@
+export { PROVIDERS, type Backend, type Feeds, type GraphSession, type Provider } from './backend.js'
+export { EngineCache, engineName, shapesOf, type EngineKey } from './engine-cache.js'
+export { epContextModel, type EpContext } from './ep-context.js'
+export { climb, type Climbed, type Refusal, type Rung } from './ladder.js'
+export { onnxruntime } from './onnxruntime.js'
+export { placement, parseProfile, type Placement } from './placement.js'

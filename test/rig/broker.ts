@@ -1,0 +1,113 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect, createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ParleyError, isMissing } from '../../base/errors.js'
+
+/** Mosquitto answers in ~30 ms; a hundred times that on a busy machine. */
+const READY_LIMIT_MS = 5_000
+
+export interface BrokerOptions {
+  /** PEM files: with them the listener is TLS and wants a client certificate. */
+  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string; readonly crl?: string }
+  /** Without it everybody may do everything. */
+  readonly aclFile?: string
+  /** More lines of mosquitto.conf. */
+  readonly extra?: readonly string[]
+}
+
+/** A real Mosquitto with a configuration of its own, on a port of 127.0.0.1 that stays the same over restarts. */
+export class Broker implements AsyncDisposable {
+  readonly port: number
+  readonly folder: string
+  readonly #secure: boolean
+  #child: ChildProcess | undefined
+  /** What it printed, for a test that fails. */
+  output = ''
+
+  private constructor(port: number, folder: string, secure: boolean) {
+    this.port = port
+    this.folder = folder
+    this.#secure = secure
+  }
+
+  static async start(options: BrokerOptions = {}): Promise<Broker> {
+    const folder = await mkdtemp(join(tmpdir(), 'parley-broker-'))
+    const broker = new Broker(await freePort(), folder, options.tls !== undefined)
+    const { tls, aclFile, extra } = options
+    await writeFile(join(folder, 'mosquitto.conf'), [
+      'user root', // as root it would change to `mosquitto`, who may not read the test's files; others ignore the line
+      `listener ${broker.port} 127.0.0.1`,
+      'persistence false',
+      ...(tls ? [`cafile ${tls.ca}`, `certfile ${tls.cert}`, `keyfile ${tls.key}`, 'require_certificate true', 'use_identity_as_username true'] : ['allow_anonymous true']),
+      ...(tls?.crl ? [`crlfile ${tls.crl}`] : []),
+      ...(aclFile ? [`acl_file ${aclFile}`] : []),
+      ...(extra ?? []),
+      '',
+    ].join('\n'))
+    await broker.restart()
+    return broker
+  }
+
+  /** As it would stand in `url`; with TLS the certificate must be for `localhost`. */
+  get url(): string {
+    return this.#secure ? `mqtts://localhost:${this.port}` : `mqtt://127.0.0.1:${this.port}`
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  /** Dies at once, as in a power cut. Retained messages are lost with it. */
+  async kill(): Promise<void> {
+    const child = this.#child
+    this.#child = undefined
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const gone = new Promise(resolve => child.once('exit', resolve))
+    child.kill('SIGKILL')
+    await gone
+  }
+
+  /** Starts (again); resolves once it answers. */
+  async restart(): Promise<void> {
+    await this.kill()
+    const child = spawn('mosquitto', ['-c', join(this.folder, 'mosquitto.conf')], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/usr/local/sbin` },
+    })
+    this.#child = child
+    let failure: unknown
+    child.once('error', error => { failure = error })
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text: Buffer) => { this.output = (this.output + text.toString()).slice(-20_000) })
+    for (const end = performance.now() + READY_LIMIT_MS; performance.now() < end;) {
+      if (isMissing(failure)) throw new ParleyError('no-mosquitto', 'the tests need a Mosquitto', { hint: 'apt-get install mosquitto', cause: failure })
+      if (child.exitCode !== null) break
+      if (await answers(this.port)) return
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+    await this.kill()
+    throw new ParleyError('broker-dead', `mosquitto does not answer on port ${this.port}: ${this.output}`)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill()
+    await rm(this.folder, { recursive: true, force: true })
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise(resolve => server.close(resolve))
+  return port
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => { socket.destroy(); resolve(true) })
+    socket.once('error', () => { socket.destroy(); resolve(false) })
+  })
+}
