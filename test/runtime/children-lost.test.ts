@@ -22,7 +22,7 @@ t.test('the model\'s process is killed in the middle of replies, and each time i
   const speaker = await openDriver('speaker', 'null', {}, { clock: systemClock, log: silentLog, signal: closing.signal })
   const events: ConversationEvent[] = []
   const session = await openSession(bundle.folder, { providers: ['cpu'] })
-  await using runtime = new Runtime({ config: { ...defaults, readings: { battery: 9 } }, log: silentLog, onEvent: e => events.push(e), microphone, speaker, openModel: async () => session })
+  await using runtime = new Runtime({ config: { ...defaults, readings: { battery: 9 }, echo: { mode: 'off' } }, log: silentLog, onEvent: e => events.push(e), microphone, speaker, openModel: async () => session })
   await runtime.open()
   // The tiny model begins when a tick begins with this level; 80 ms hold exactly one beginning of a tick.
   const cue = new Float32Array(1_280).fill(id('<style:calm>') / 1_000)
@@ -52,7 +52,7 @@ t.test('the speaker\'s process is killed in the middle of replies, and the next 
   const speaker = await openDriver('speaker', 'speaker', {}, { clock: systemClock, log: silentLog, signal: closing.signal })
   const events: ConversationEvent[] = []
   const pid = (): number => ('pid' in speaker && typeof speaker.pid === 'number' ? speaker.pid : 0)
-  await using runtime = new Runtime({ config: defaults, log: silentLog, onEvent: e => events.push(e), microphone, speaker, openModel: async () => new ScriptedModel(attentive(20)) })
+  await using runtime = new Runtime({ config: { ...defaults, echo: { mode: 'off' } }, log: silentLog, onEvent: e => events.push(e), microphone, speaker, openModel: async () => new ScriptedModel(attentive(20)) })
   await runtime.open()
   await using recording = await server.record('spk.monitor')
   const person = Float32Array.from({ length: 6_400 }, (_, i) => 0.4 * Math.sin(i / 7))

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { conversationEvent } from '../../runtime/conversation/events.js'
 import { usageOf } from '../../runtime/bench/processes.js'
+import { SoundServer } from '../rig/sound-server.js'
 import { tinyBundle } from '../models/tiny-bundle.js'
 
 const MAIN = fileURLToPath(new URL('../../runtime/cli/main.js', import.meta.url))
@@ -73,17 +74,18 @@ t.test('every command has --help, and lists print JSON', async t => {
   t.ok(JSON.parse((await parley('check-config', '--schema')).out))
 })
 
+// The second round through a sound server, with its recorder and player programs; the third is stopped while it starts.
 for (const round of [1, 2, 3]) {
   t.test(`SIGTERM closes everything within 2 s and leaves no process (${round})`, async t => {
-    await writeFile(join(folder, 'run.toml'), '[microphone]\ndriver = "fake"\nrepeat = true\n[speaker]\ndriver = "null"\n[sensors.battery]\ndriver = "fake"\n[camera]\ndriver = "fake"\n')
-    const child = spawn(process.execPath, [MAIN, 'run', '--config', 'run.toml', '--bundle', bundle.folder], { cwd: folder, env: { ...process.env, PARLEY_LOG: 'info' }, stdio: ['ignore', 'ignore', 'pipe'] })
+    await using server = round === 2 ? await SoundServer.start() : undefined
+    await writeFile(join(folder, 'run.toml'), `${server ? '' : '[microphone]\ndriver = "fake"\nrepeat = true\n[speaker]\ndriver = "null"\n'}[sensors.battery]\ndriver = "fake"\n[camera]\ndriver = "fake"\n`)
+    const child = spawn(process.execPath, [MAIN, 'run', '--config', 'run.toml', '--bundle', bundle.folder], { cwd: folder, env: { ...process.env, ...server?.env, PARLEY_LOG: 'info' }, stdio: ['ignore', 'ignore', 'pipe'] })
     let words = ''
     child.stderr.on('data', (bytes: Buffer) => { words += bytes.toString() })
     const exit = new Promise<number | null>(resolve => child.once('exit', resolve))
-    // The third round does not wait until it listens.
     for (let waited = 0; waited < 10_000 && (round === 3 ? waited < 150 : !words.includes('listening')); waited += 50) await new Promise(resolve => setTimeout(resolve, 50))
     const pids = pidsBelow(child.pid ?? 0)
-    if (round < 3) t.ok(usageOf(child.pid ?? 0).processes >= 2, `the model has its own process (${words.slice(0, 200)})`)
+    if (round < 3) t.ok(usageOf(child.pid ?? 0).processes >= (server ? 4 : 2), `the model, the recorder and the player have their own processes (${words.slice(0, 200)})`)
     const startedAt = performance.now()
     child.kill('SIGTERM')
     t.equal(await exit, round === 3 ? child.exitCode : 0, words)

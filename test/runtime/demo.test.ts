@@ -49,7 +49,7 @@ for (const kind of ['file', 'room'] as const) {
     let director: Director | undefined
     const onEvent = (event: ConversationEvent): void => { events.push(event); director?.take(event) }
     {
-      await using runtime = new Runtime({ config: { ...defaults, facts: script.facts }, log: silentLog, onEvent, microphone: stage.microphone, speaker: stage.speaker, openModel: async () => model })
+      await using runtime = new Runtime({ config: { ...defaults, facts: script.facts, echo: { mode: 'off' } }, log: silentLog, onEvent, microphone: stage.microphone, speaker: stage.speaker, openModel: async () => model })
       await runtime.open()
       director = new Director(script, stage, runtime.conversation, closing.signal)
       const results = await director.play(() => {})

@@ -1,0 +1,254 @@
+import type { Clock } from '../../base/clock.js'
+import { ParleyError, describe } from '../../base/errors.js'
+import { removeDurably, switchLink, writeAtomic } from './atomic.js'
+import type { Disk } from './disk.js'
+import { currentRelease, readJournal, readTrial, writeJournal, type Journal, type State } from './journal.js'
+import { MANIFEST_FILE, linkTo, type Layout } from './layout.js'
+import { parseManifest, releaseHash, type Manifest } from './manifest.js'
+import { inWindow, judge, type Observation, type UpdateSettings } from './policy.js'
+import type { Source } from './source.js'
+import { stage } from './stage.js'
+import { Store } from './store.js'
+
+/** What the updater asks of the machine around it. */
+export interface UpdateHost {
+  /** The signed manifest of this device's channel. */
+  manifest(signal: AbortSignal): Promise<Buffer>
+  /** Builds what the release needs on this device (an engine), before the switch. Its result must survive a power cut. */
+  prepare(folder: string, signal: AbortSignal): Promise<void>
+  /** Somebody talks with it, or it acts: the conversation lock. */
+  busy(): Promise<boolean>
+  /** Starts the service again, with what `current` points at. */
+  restart(): Promise<void>
+  observe(): Promise<Observation>
+  /** For people and MQTT; must not throw. */
+  report(event: UpdateEvent): void
+}
+
+export interface UpdateEvent {
+  readonly state: State
+  readonly release?: string
+  readonly version?: string
+  /** Bytes fetched and bytes in all, while downloading. */
+  readonly done?: number
+  readonly of?: number
+  readonly reason?: string
+}
+
+export interface Parts {
+  readonly disk: Disk
+  readonly layout: Layout
+  readonly source: Source
+  readonly host: UpdateHost
+  readonly clock: Clock
+  readonly settings: UpdateSettings
+  readonly arch: Manifest['arch']
+}
+
+/** Why `advance` stopped: all is done, or it waits for something that time brings. */
+export type Pause = { readonly state: State; readonly waiting?: string }
+
+/**
+ * INVARIANTS, whatever stops it and wherever (`power-cut.test.ts`):
+ * 1. `current` points at a whole release, the old one or the new one.
+ * 2. The old one stays whole until the new one is committed.
+ * 3. The trial file is on the disk for good before the link is switched: no start of a new release is uncounted.
+ * 4. What is done is written down before; doing it twice does no harm.
+ * 5. One step commits: the removal of the trial file.
+ */
+export class Updater {
+  readonly #p: Parts
+  readonly #store: Store
+
+  constructor(parts: Parts) {
+    this.#p = parts
+    this.#store = new Store(parts.disk, parts.layout.store)
+  }
+
+  /** After any stop. Finds out what the journal, the link and the boot guard say together, and goes on from there. */
+  async recover(): Promise<Journal> {
+    const { disk, layout } = this.#p
+    const line = await readJournal(disk, layout)
+    const current = await currentRelease(disk, layout)
+    const trial = await readTrial(disk, layout)
+    if (line.state === 'switched' && current !== line.wanted.hash) {
+      // Cut before the link moved, or flipped back by the boot guard before we came to write `trial`.
+      if (await disk.stat(layout.flipped)) return this.#giveUp(line, await this.#flipReason())
+      return this.#write({ state: 'staged', failed: line.failed, wanted: line.wanted })
+    }
+    if (line.state === 'switched') return this.#write({ ...line, state: 'trial', since: this.#p.clock.wall() })
+    if (line.state === 'trial' && current !== line.wanted.hash) return this.#giveUp(line, await this.#flipReason())
+    if (line.state === 'trial' && !trial) return this.#write({ state: 'committed', failed: line.failed, wanted: line.wanted, from: line.from })
+    // The journal was lost while a release was on trial.
+    if (line.state === 'idle' && trial && current === trial.release) return this.#adopt(trial.previous, current, line)
+    return line
+  }
+
+  /** Does what can be done now. `check`: ask for a new release when nothing is under way. */
+  async advance(signal: AbortSignal, check = true): Promise<Pause> {
+    let line = await this.recover()
+    for (let asked = !check; ; ) {
+      signal.throwIfAborted()
+      this.#report(line)
+      if (line.state === 'idle') await this.#tidy(line.previous)
+      const next = line.state === 'idle' ? (asked ? undefined : await this.#check(line, signal)) : await this.#step(line, signal)
+      asked ||= line.state === 'idle'
+      if (next === undefined) return { state: line.state }
+      if (typeof next === 'string') return { state: line.state, waiting: next }
+      line = next
+    }
+  }
+
+  /** The technician's wish. Only a release on trial can be undone; after that the vendor publishes a newer one. */
+  async rollBack(reason: string): Promise<void> {
+    const line = await this.recover()
+    if (line.state !== 'trial') throw new ParleyError('update-no-trial', `there is no release on trial (the updater is ${line.state})`)
+    await this.#rollBack(await this.#write({ ...line, state: 'rolling-back', reason }))
+  }
+
+  async #check(line: Extract<Journal, { state: 'idle' }>, signal: AbortSignal): Promise<Journal | undefined> {
+    const { disk, layout, host, settings, arch } = this.#p
+    const bytes = await host.manifest(signal)
+    const hash = releaseHash(bytes)
+    if (hash === (await currentRelease(disk, layout)) || line.failed.some(f => f.hash === hash)) return undefined
+    const wanted = parseManifest(bytes)
+    if (wanted.arch !== arch) throw new ParleyError('update-arch', `release ${wanted.version} is for ${wanted.arch}, this device is ${arch}`)
+    const own = await this.#sequence()
+    if (wanted.sequence <= own) throw new ParleyError('update-downgrade', `release ${wanted.version} (${wanted.sequence}) is not newer than the one that runs (${own})`)
+    const missing = (await Promise.all(wanted.parts.map(async p => p.bytes - (await this.#store.have(p))))).reduce((a, b) => a + b, 0)
+    const needed = missing + wanted.parts.reduce((sum, p) => sum + p.unpackedBytes, 0) + settings.reserveMegabytes * 1e6
+    const free = await disk.freeBytes(layout.releases)
+    if (free < needed) throw new ParleyError('update-no-space', `release ${wanted.version} needs ${megabytes(needed)} MB, ${megabytes(free)} MB are free`, { hint: 'Make room on the disk: parley doctor shows what is large' })
+    return this.#write({ state: 'downloading', failed: line.failed, wanted: { hash, manifest: bytes.toString('base64') } })
+  }
+
+  async #step(line: Exclude<Journal, { state: 'idle' }>, signal: AbortSignal): Promise<Journal | string> {
+    const { disk, layout, host, settings, clock } = this.#p
+    const bytes = Buffer.from(line.wanted.manifest, 'base64')
+    switch (line.state) {
+      case 'downloading': {
+        const { parts } = parseManifest(bytes)
+        const of = parts.reduce((sum, p) => sum + p.bytes, 0)
+        let done = 0
+        for (const part of parts) {
+          done += await this.#store.have(part)
+          await this.#store.fetch(part, this.#p.source, signal, more => this.#report(line, { done: Math.min((done += more), of), of }))
+        }
+        return this.#write({ ...line, state: 'verified' })
+      }
+      case 'verified':
+        try {
+          await stage(disk, layout, this.#store, bytes)
+          await host.prepare(layout.release(line.wanted.hash), signal)
+        } catch (error) {
+          if (error instanceof ParleyError && error.code === 'update-damaged') return this.#write({ ...line, state: 'downloading' })
+          if (error instanceof ParleyError && ['update-tar', 'engine-build'].includes(error.code)) return this.#giveUp(line, describe(error))
+          throw error
+        }
+        return this.#write({ ...line, state: 'staged' })
+      case 'staged':
+        if (await host.busy()) return 'the end of a talk'
+        if (!inWindow(settings.window, new Date(clock.wall()))) return `the maintenance window from ${settings.window?.from}`
+        return this.#switch(line)
+      case 'switched':
+        await host.restart()
+        return this.#write({ ...line, state: 'trial', since: clock.wall() })
+      case 'trial': {
+        if ((await currentRelease(disk, layout)) !== line.wanted.hash) return this.#giveUp(line, await this.#flipReason())
+        // A clock that was set back must not make the trial endless, nor one set forward end it: then it begins again.
+        const trialMs = clock.wall() - line.since
+        if (trialMs < 0) return this.#write({ ...line, since: clock.wall() })
+        const verdict = judge(await host.observe(), line.wanted.hash, trialMs, settings)
+        if (verdict.do === 'wait') return verdict.for
+        if (verdict.do === 'roll-back') return this.#write({ ...line, state: 'rolling-back', reason: verdict.reason })
+        await removeDurably(disk, layout.trial)
+        return this.#write({ state: 'committed', failed: line.failed, wanted: line.wanted, from: line.from })
+      }
+      case 'committed':
+        return this.#write({ state: 'idle', failed: [], previous: line.from })
+      case 'rolling-back':
+        return this.#rollBack(line)
+    }
+  }
+
+  async #switch(line: Extract<Journal, { state: 'staged' }>): Promise<Journal> {
+    const { disk, layout } = this.#p
+    const from = await currentRelease(disk, layout)
+    if (from === undefined) throw new ParleyError('update-no-current', `${layout.current} does not point at a release`, { hint: 'Install again with deploy/install.sh; what you set up stays' })
+    await removeDurably(disk, layout.boots)
+    await removeDurably(disk, layout.flipped)
+    await writeAtomic(disk, layout.trial, `release=${line.wanted.hash} previous=${from}\n`)
+    const next = await this.#write({ ...line, state: 'switched', from })
+    await switchLink(disk, layout.current, linkTo(line.wanted.hash))
+    return next
+  }
+
+  async #rollBack(line: Extract<Journal, { state: 'rolling-back' }>): Promise<Journal> {
+    const { disk, layout, host } = this.#p
+    await switchLink(disk, layout.current, linkTo(line.from))
+    await host.restart()
+    return this.#giveUp(line, line.reason)
+  }
+
+  /** This release is not tried again; a newer one is. */
+  async #giveUp(line: Exclude<Journal, { state: 'idle' }>, reason: string): Promise<Journal> {
+    const { disk, layout } = this.#p
+    this.#report({ ...line, state: 'rolling-back' } as Journal, { reason })
+    await removeDurably(disk, layout.trial)
+    const failed = [...line.failed.filter(f => f.hash !== line.wanted.hash), { hash: line.wanted.hash, reason }].slice(-8)
+    return this.#write({ state: 'idle', failed })
+  }
+
+  /** Releases and parts that nobody needs any more: what is given up, and what a cut left behind. */
+  async #tidy(previous: string | undefined): Promise<void> {
+    const { disk, layout } = this.#p
+    const current = await currentRelease(disk, layout)
+    if (current === undefined) return
+    const keep = new Set([current, ...(previous === undefined ? [] : [previous])])
+    const parts = new Set<string>()
+    for (const hash of keep) {
+      const bytes = await disk.read(`${layout.release(hash)}/${MANIFEST_FILE}`)
+      for (const part of bytes ? parseManifest(bytes).parts : []) parts.add(part.sha256)
+    }
+    for (const note of [layout.trial, layout.boots, layout.flipped]) await removeDurably(disk, note)
+    const doomed = `${layout.releases}/.doomed`
+    await disk.remove(doomed)
+    for (const name of await disk.list(layout.releases)) {
+      if (keep.has(name)) continue
+      // First it loses the name that says it is whole.
+      await disk.rename(`${layout.releases}/${name}`, doomed)
+      await disk.syncFolder(layout.releases)
+      await disk.remove(doomed)
+    }
+    await this.#store.keep(parts)
+  }
+
+  async #adopt(previous: string, release: string, line: Journal): Promise<Journal> {
+    const bytes = await this.#p.disk.read(`${this.#p.layout.release(release)}/${MANIFEST_FILE}`)
+    if (!bytes) return line
+    return this.#write({ state: 'trial', failed: line.failed, wanted: { hash: release, manifest: bytes.toString('base64') }, from: previous, since: this.#p.clock.wall() })
+  }
+
+  async #sequence(): Promise<number> {
+    const { disk, layout } = this.#p
+    const bytes = await disk.read(`${layout.current}/${MANIFEST_FILE}`)
+    return bytes ? parseManifest(bytes).sequence : 0
+  }
+
+  async #flipReason(): Promise<string> {
+    const note = (await this.#p.disk.read(this.#p.layout.flipped))?.toString('utf8')
+    return /reason=(.*)/.exec(note ?? '')?.[1] ?? 'it was switched back from outside'
+  }
+
+  async #write<L extends Journal>(line: L): Promise<L> {
+    await writeJournal(this.#p.disk, this.#p.layout, line)
+    return line
+  }
+
+  #report(line: Journal, more: Partial<UpdateEvent> = {}): void {
+    const release = line.state === 'idle' ? {} : { release: line.wanted.hash, version: parseManifest(Buffer.from(line.wanted.manifest, 'base64')).version }
+    this.#p.host.report({ state: line.state, ...release, ...more })
+  }
+}
+
+const megabytes = (bytes: number): number => Math.ceil(bytes / 1e6)

@@ -1,0 +1,58 @@
+import { join } from 'node:path'
+import type { ToolCall } from '../../base/frames.js'
+import type { Said } from '../session.js'
+import { holdsValues, saysUnknown, wrongFacts, type Expected } from './answer.js'
+import { sameCalls } from './calls.js'
+import type { Case } from './cases.js'
+import { FOCUS } from './focus.js'
+import { callsOf, firstSoundMs, wordsOf } from './heard.js'
+import { play, tickMsOf } from './play.js'
+import { readUtterance, type Utterance } from './sounds.js'
+import type { OmniSession } from '../session.js'
+
+/** What the model made of one case. */
+export interface CaseResult {
+  readonly item: Case
+  readonly expected: Expected
+  readonly focus: boolean
+  readonly text: string
+  readonly calls: readonly ToolCall[]
+  readonly callsRight: boolean
+  readonly valuesRight: boolean
+  readonly unknown: boolean
+  readonly wrong: readonly string[]
+  /** From the end of the person's speech to the first sound; undefined when it stays silent, negative when it did not wait. */
+  readonly onsetMs: number | undefined
+  /** The reply came to its end by itself. */
+  readonly ended: boolean
+  readonly speechTicks: number
+}
+
+export interface Played {
+  readonly result: CaseResult
+  readonly said: readonly Said[]
+}
+
+/** Plays one case to a fresh talk and judges what comes. */
+export async function runCase(session: OmniSession, folder: string, item: Case, expected: Expected, signal?: AbortSignal): Promise<Played> {
+  const utterance = await readUtterance(join(folder, item.wav), session.inputRate)
+  const said = await play(session, { facts: item.facts, samples: utterance.samples, room: utterance.span.room }, signal)
+  return { said, result: judge(item, expected, said, utterance, tickMsOf(session)) }
+}
+
+export function judge(item: Case, expected: Expected, said: readonly Said[], { span }: Pick<Utterance, 'span'>, tickMs: number): CaseResult {
+  const text = wordsOf(said)
+  const calls = callsOf(said)
+  const sound = firstSoundMs(said, tickMs)
+  return {
+    item, expected, text, calls,
+    focus: FOCUS.includes(item.intent),
+    callsRight: sameCalls(calls, expected.calls),
+    valuesRight: text !== '' && holdsValues(text, expected.values),
+    unknown: saysUnknown(text, expected),
+    wrong: wrongFacts(text, expected),
+    onsetMs: sound === undefined ? undefined : sound - span.endMs,
+    ended: said.findLast(s => s.mark)?.mark === 'end',
+    speechTicks: said.filter(s => s.speech).length,
+  }
+}

@@ -1,0 +1,46 @@
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { quantile, round } from '../conversation/statistics.js'
+import type { DemoResult } from '../demo/judge.js'
+
+export interface TalkBench {
+  readonly stage: string
+  readonly turns: number
+  /** End of the person's speech → first sound, ms. */
+  readonly firstSoundMs: { readonly p50: number | null; readonly p95: number | null }
+  /** Onset of the speech that interrupts → silence, ms. */
+  readonly bargeInMs: { readonly p50: number | null; readonly p95: number | null }
+  readonly allTurnsGood: boolean
+}
+
+interface Talk { readonly ok: boolean; readonly stage: string; readonly turns: readonly DemoResult[] }
+
+/** The demo's conversation, `rounds` times, for its latencies. A string says why there are none. */
+export async function benchTalk(main: string, bundle: string, script: string, stage: string, rounds: number): Promise<TalkBench | string> {
+  if (!existsSync(script)) return `there are no recordings: ${script} does not exist`
+  const talks: Talk[] = []
+  for (let i = 0; i < rounds; i++) {
+    const talk = await demo([main, 'demo', '--json', '--stage', stage, '--script', script, '--bundle', bundle])
+    if (typeof talk === 'string') return talk
+    talks.push(talk)
+  }
+  const turns = talks.flatMap(t => t.turns)
+  const of = (pick: (r: DemoResult) => number | null): TalkBench['bargeInMs'] => {
+    const values = turns.map(pick).filter((v): v is number => v !== null)
+    return { p50: round(quantile(values, 0.5)), p95: round(quantile(values, 0.95)) }
+  }
+  return { stage: talks[0]?.stage ?? stage, turns: turns.length, firstSoundMs: of(r => r.soundedMs ?? r.firstSoundMs), bargeInMs: of(r => r.silentMs ?? r.bargeInMs), allTurnsGood: talks.every(t => t.ok) }
+}
+
+async function demo(args: string[]): Promise<Talk | string> {
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let [out, err] = ['', '']
+  child.stdout.on('data', (bytes: Buffer) => { out += bytes.toString() })
+  child.stderr.on('data', (bytes: Buffer) => { err = (err + bytes.toString()).slice(-1_000) })
+  await new Promise(resolve => child.once('close', resolve))
+  try {
+    return JSON.parse(out) as Talk
+  } catch {
+    return `the demo gave no result: ${err}`
+  }
+}

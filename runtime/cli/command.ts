@@ -1,0 +1,74 @@
+import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { ParleyError } from '../../base/errors.js'
+
+/** What every command ends with (`parley --help` lists them). */
+export const EXIT = {
+  ok: 0,
+  /** It ran, and what it looked at is not as it should be: a turn, a check. */
+  failed: 1,
+  /** The command line is wrong. */
+  usage: 2,
+  /** A file that was given is wrong: configuration, bundle, WAV, facts. */
+  badInput: 3,
+  /** Something is missing on this machine: a device, a program, a package. */
+  missing: 4,
+  /** Our own fault. */
+  internal: 5,
+  /** Ctrl-C or SIGTERM before it was done. */
+  interrupted: 130,
+} as const
+
+export interface Command {
+  readonly summary: string
+  readonly help: string
+  run(args: readonly string[]): Promise<number>
+}
+
+const BAD_INPUT = /^(bad-config|config-|bundle-|wav-|facts-|tick-|unknown-driver|no-mqtt)/
+const MISSING = /^(missing-|device-|sound-server|engine-dead|no-provider)/
+
+export function exitCodeOf(error: unknown): number {
+  if (!(error instanceof ParleyError)) return EXIT.internal
+  if (error.code === 'usage') return EXIT.usage
+  if (BAD_INPUT.test(error.code)) return EXIT.badInput
+  if (MISSING.test(error.code)) return EXIT.missing
+  return EXIT.internal
+}
+
+/** The options of one command; throws `usage` for what it does not know. */
+export function parse<T extends NonNullable<ParseArgsConfig['options']>>(args: readonly string[], options: T): ReturnType<typeof parseArgs<{ args: string[]; options: T; strict: true; allowPositionals: false }>>['values'] {
+  try {
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values
+  } catch (cause) {
+    throw usage(cause instanceof Error ? cause.message : String(cause))
+  }
+}
+
+export function usage(message: string): ParleyError {
+  return new ParleyError('usage', message, { hint: 'See --help' })
+}
+
+export function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+/** Columns as wide as their widest cell; numbers to the right. */
+export function table(head: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string {
+  const cells = [head, ...rows.map(row => row.map(cell => (cell === null ? '–' : String(cell))))]
+  const widths = head.map((_, i) => Math.max(...cells.map(row => [...(row[i] ?? '')].length)))
+  const right = head.map((_, i) => rows.length > 0 && rows.every(row => typeof row[i] === 'number' || row[i] === null))
+  const line = (row: readonly string[]): string => row.map((cell, i) => (right[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0))).join('  ').trimEnd()
+  return [line(cells[0] ?? []), widths.map(w => '─'.repeat(w)).join('  '), ...cells.slice(1).map(line)].join('\n')
+}
+
+/** Aborts with the first Ctrl-C or SIGTERM; a second one ends the process at once. */
+export function untilSignal(): AbortController {
+  const closing = new AbortController()
+  const onSignal = (): void => {
+    if (closing.signal.aborted) process.exit(EXIT.interrupted)
+    closing.abort(new ParleyError('interrupted', 'stopped by a signal'))
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  return closing
+}

@@ -1,0 +1,66 @@
+import { createLog } from '../../base/log.js'
+import { factLines, readingsOf } from '../config/site.js'
+import { loadConfig, loadSite } from '../config/load.js'
+import type { ConversationEvent } from '../conversation/events.js'
+import { converse } from '../converse/converse.js'
+import { EXIT, parse, say, untilSignal, usage, type Command } from './command.js'
+import { EventFile } from './event-file.js'
+import { openModel } from './open-model.js'
+import { bundlePath } from './paths.js'
+
+const help = `
+parley converse --in turns.wav [--facts site.toml] [--out reply.wav] [--events events.jsonl] [--pace real|fast] [--bundle DIR]
+parley converse --text "where are the restrooms" …
+
+Holds a conversation with a recording instead of a microphone. Needs no sound card.
+
+  --in FILE       any PCM WAV as the microphone: any rate, any number of channels
+  --text TEXT     a typed turn (with --in: it is read while the recording begins)
+  --facts FILE    TOML with [facts] and [readings]
+  --out FILE      the reply as WAV; its time zero is the input's first sample
+  --events FILE   one JSON object a line (docs/events.md); - is the standard output
+  --pace PACE     real (default): as long as the recording; fast: as fast as the machine can, with the same words
+  --bundle DIR    the model; default: the shipped one
+  --json          prints the turns' records as one JSON array
+
+Exit codes: 0 done, 2 wrong command line, 3 a wrong file, 5 the model failed in every step, 130 interrupted.`
+
+async function run(args: readonly string[]): Promise<number> {
+  const values = parse(args, {
+    in: { type: 'string' }, text: { type: 'string' }, facts: { type: 'string' }, out: { type: 'string' }, events: { type: 'string' },
+    pace: { type: 'string', default: 'real' }, bundle: { type: 'string' }, json: { type: 'boolean', default: false },
+  })
+  if (values.in === undefined && values.text === undefined) throw usage('it needs --in or --text')
+  if (values.pace !== 'real' && values.pace !== 'fast') throw usage(`--pace is real or fast, not ${JSON.stringify(values.pace)}`)
+  const { config } = await loadConfig()
+  const site = values.facts === undefined ? { facts: {}, readings: {} } : await loadSite(values.facts)
+  using file = values.events === undefined ? undefined : new EventFile(values.events).open()
+  const closing = untilSignal()
+  const turns: ConversationEvent[] = []
+  const errors: ConversationEvent[] = []
+  const onEvent = (event: ConversationEvent): void => {
+    file?.write(event)
+    if (event.type === 'turn') turns.push(event)
+    if (event.type === 'error') errors.push(event)
+    if (!values.json && values.events !== '-') tellPerson(event)
+  }
+  await using session = await openModel(bundlePath(values.bundle), config)
+  await converse({
+    session, ...(values.in === undefined ? {} : { input: values.in }), ...(values.text === undefined ? {} : { text: values.text }),
+    ...(values.out === undefined ? {} : { output: values.out }), pace: values.pace,
+    facts: factLines(site.facts), readings: readingsOf(site.readings), settings: config, onEvent,
+    log: createLog(process.env['PARLEY_LOG'] ?? 'error'), signal: closing.signal,
+  })
+  if (values.json) say(JSON.stringify(turns))
+  if (closing.signal.aborted) return EXIT.interrupted
+  return errors.some(e => e.type === 'error' && e.code === 'engine-dead') ? EXIT.internal : EXIT.ok
+}
+
+function tellPerson(event: ConversationEvent): void {
+  const at = `${(event.at / 1000).toFixed(2).padStart(7)} s  `
+  if (event.type === 'turn') say(`${at}${event.text || '(no words)'}${event.interrupted ? '  [interrupted]' : ''}`)
+  if (event.type === 'tool') say(`${at}→ ${event.name}(${Object.entries(event.args).map(([k, v]) => `${k}: ${v}`).join(', ')})`)
+  if (event.type === 'error') process.stderr.write(`${at}${event.code}: ${event.message}\n`)
+}
+
+export const command: Command = { summary: 'a conversation with a recording or a typed turn', help, run }

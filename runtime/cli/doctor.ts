@@ -1,0 +1,44 @@
+import { systemClock } from '../../base/clock.js'
+import { createLog } from '../../base/log.js'
+import { loadConfig } from '../config/load.js'
+import { runCheck, type Check, type Finding } from '../doctor/check.js'
+import { machineChecks } from '../doctor/machine-checks.js'
+import { modelChecks, placements } from '../doctor/model-checks.js'
+import { soundChecks } from '../doctor/sound-checks.js'
+import { EXIT, parse, say, table, untilSignal, type Command } from './command.js'
+import { bundlePath } from './paths.js'
+
+const help = `
+parley doctor [--config FILE] [--bundle DIR] [--echo] [--placement] [--json]
+
+Looks at everything that a conversation stands on, and names the command that mends what is wrong. Opens the microphone
+and the speaker for a second; what it records goes nowhere.
+
+  --echo        plays a sound and measures the echo cancellation
+  --placement   also proves on which provider the nodes of each graph run
+  --json        the findings as JSON
+
+Exit codes: 0 nothing failed, 1 something did, 3 the configuration cannot be read.`
+
+async function run(args: readonly string[]): Promise<number> {
+  const values = parse(args, { config: { type: 'string' }, bundle: { type: 'string' }, echo: { type: 'boolean', default: false }, placement: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } })
+  const { config, path } = await loadConfig(values.config)
+  const closing = untilSignal()
+  const host = { clock: systemClock, log: createLog('silent'), signal: closing.signal }
+  const folder = bundlePath(values.bundle, config.bundle.path, path)
+  const checks: Check[] = [...machineChecks(config, path), ...soundChecks(config, host, values.echo), ...modelChecks(config, folder)]
+  const findings: Finding[] = []
+  // One after the other: they measure times, and share devices.
+  for (const check of checks) if (!closing.signal.aborted) findings.push(await runCheck(check))
+  const placed = values.placement ? await placements(config, folder) : undefined
+  const good = findings.every(f => f.state !== 'fail')
+  if (values.json) {
+    say(JSON.stringify({ ok: good, findings, ...(placed ? { placement: placed } : {}) }, null, 2))
+  } else {
+    for (const { state, what, seen, mend } of findings) say(`${state.padEnd(4)}  ${what.padEnd(18)}${seen}${mend ? `\n${' '.repeat(24)}→ ${mend}` : ''}`)
+    if (placed) say(`\n${table(['graph', 'asked for', 'ran on (nodes)', 'elsewhere'], placed.map(p => [p.graph, p.provider, p.nodes, p.strays.length]))}`)
+  }
+  return good ? EXIT.ok : EXIT.failed
+}
+
+export const command: Command = { summary: 'looks at everything, and says how to mend what is wrong', help, run }

@@ -1,0 +1,187 @@
+import { systemClock } from '../../base/clock.js'
+import { ParleyError, describe } from '../../base/errors.js'
+import type { Reading } from '../../base/frames.js'
+import type { Logger } from '../../base/log.js'
+import type { PublishingHost } from '../../drivers/actuators/mqtt.js'
+import { tellsPresence } from '../../drivers/camera/presence.js'
+import type { Actuator, Camera, Microphone, Sensor, Speaker } from '../../drivers/contract.js'
+import { openDriver } from '../../drivers/table.js'
+import { Conversation, type Model } from '../conversation/conversation.js'
+import type { OnEvent } from '../conversation/events.js'
+import { LiveClock } from '../conversation/live.js'
+import type { Config } from '../config/schema.js'
+import { factLines, readingsOf } from '../config/site.js'
+import { HealthMonitor, type HealthReport } from '../health/health.js'
+import { MqttPublisher } from '../mqtt/publisher.js'
+import { gated } from './echo.js'
+import { openMicrophone, openSpeaker } from './open-sound.js'
+
+/** Everything must be closed in 2 s (issue); what has not closed by then is left behind. */
+const CLOSE_LIMIT_MS = 1_500
+
+export interface RuntimeOptions {
+  readonly config: Config
+  readonly log: Logger
+  readonly onEvent: OnEvent
+  /** Given to replace what the configuration names; the runtime closes it all the same. */
+  readonly microphone?: Microphone
+  readonly speaker?: Speaker
+  readonly actuator?: Actuator
+  openModel(onRespawn: () => void): Promise<Model>
+}
+
+/** The composition root: opens what the configuration names, wires it, and closes it in the reverse order. */
+export class Runtime implements AsyncDisposable {
+  readonly #options: RuntimeOptions
+  readonly #closing = new AbortController()
+  readonly #opened: AsyncDisposable[] = []
+  readonly #told = new Map<string, Omit<Reading, 'at'>>()
+  #conversation: Conversation | undefined
+  #health: HealthMonitor | undefined
+  #actuator: Actuator | undefined
+  #running: Promise<void> | undefined
+  #closed: Promise<void> | undefined
+
+  constructor(options: RuntimeOptions) {
+    this.#options = options
+  }
+
+  get conversation(): Conversation {
+    if (!this.#conversation) throw new ParleyError('not-open', 'the runtime is not open')
+    return this.#conversation
+  }
+
+  /** Resolves when it listens. Whatever was opened is closed again when something cannot be. */
+  async open(): Promise<void> {
+    try {
+      await this.#open()
+    } catch (error) {
+      await this[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  async #open(): Promise<void> {
+    const { config, log } = this.#options
+    const plain = { clock: systemClock, log, signal: this.#closing.signal }
+    const mqtt = config.mqtt ? this.#keep(await MqttPublisher.open(config.mqtt, log)) : undefined
+    const host: PublishingHost = mqtt ? { ...plain, publish: mqtt.publish } : plain
+    // All at the same time: the slowest alone decides how long the start takes. Each is closed also when another one fails.
+    const [session, microphone, actuator] = await this.#all(
+      this.#options.openModel(() => this.#retell()),
+      this.#options.microphone ?? openMicrophone(config.microphone, host),
+      this.#options.actuator ?? openDriver('actuator', config.actuator.driver, config.actuator, host),
+    )
+    const speaker = this.#keep(this.#options.speaker ?? (await openSpeaker(config.speaker, session.outputRate, host)))
+    this.#actuator = actuator
+    await session.setFacts(factLines(config.facts))
+    const conversation = new Conversation({ session, speaker, actuator, clock: systemClock, settings: config, onEvent: this.#options.onEvent })
+    this.#conversation = conversation
+    for (const reading of readingsOf(config.readings)) this.#tell(reading)
+    const clock = new LiveClock({ conversation, session, frames: gated(microphone.frames(), speaker, config.echo.mode), clock: systemClock, settings: config.conversation })
+    this.#running = clock.run(this.#closing.signal)
+    const { sensors, camera } = await this.#openSenses(host)
+    const { captureMs, modelMs, playoutMs } = config.health
+    this.#health = new HealthMonitor(systemClock, [
+      { name: 'capture', limitMs: captureMs, lastProgressAt: () => clock.lastFrameAt },
+      { name: 'model', limitMs: modelMs, lastProgressAt: () => conversation.lastStepAt },
+      { name: 'playout', limitMs: playoutMs, lastProgressAt: () => conversation.playout.lastProgressAt },
+    ], [microphone, speaker, actuator, ...sensors, ...(camera ? [camera] : [])])
+    void this.#health.watch(config.health, report => this.#onHealth(report), this.#closing.signal)
+  }
+
+  /** A sensor or a camera that cannot be opened is missed, and the conversation held all the same. */
+  async #openSenses(host: PublishingHost): Promise<{ sensors: Sensor[]; camera: Camera | undefined }> {
+    const { config } = this.#options
+    const sensors: Sensor[] = []
+    for (const [name, section] of Object.entries(config.sensors)) {
+      const sensor = await this.#missable(name, openDriver('sensor', section.driver, { name, ...section }, host))
+      if (!sensor) continue
+      sensors.push(sensor)
+      void this.#follow(name, sensor.readings())
+    }
+    const camera = config.camera ? await this.#missable('camera', openDriver('camera', config.camera.driver, config.camera, host)) : undefined
+    if (camera && tellsPresence(camera)) void this.#follow('camera', camera.readings())
+    return { sensors, camera }
+  }
+
+  /** Resolves when the microphone has ended or the runtime is closed. */
+  async done(): Promise<void> {
+    await this.#running
+  }
+
+  health(): HealthReport {
+    return this.#health?.look() ?? { ok: false, parts: [] }
+  }
+
+  /** Stops whatever moves, at once, whether the model lives or not. */
+  stop(): void {
+    this.#actuator?.stop()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return (this.#closed ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
+    this.#conversation?.close()
+    this.#closing.abort(new ParleyError('closed', 'the runtime is closing'))
+    const limit = AbortSignal.timeout(CLOSE_LIMIT_MS)
+    const late = new Promise<void>(resolve => limit.addEventListener('abort', () => resolve(), { once: true }))
+    const closed = Promise.allSettled(this.#opened.reverse().map(async part => part[Symbol.asyncDispose]()))
+    await Promise.race([closed.then(results => {
+      for (const r of results) if (r.status === 'rejected') this.#options.log.warn({ reason: describe(r.reason) }, 'a part did not close well')
+    }), late])
+    await Promise.race([this.#running, late])
+  }
+
+  #keep<T extends AsyncDisposable>(part: T): T {
+    if (this.#closed) void part[Symbol.asyncDispose]() // it was still being opened when all was closed
+    else this.#opened.push(part)
+    return part
+  }
+
+  async #all<A extends AsyncDisposable, B extends AsyncDisposable, C extends AsyncDisposable>(a: A | Promise<A>, b: B | Promise<B>, c: C | Promise<C>): Promise<[A, B, C]> {
+    const keep = async <T extends AsyncDisposable>(part: T | Promise<T>): Promise<T> => this.#keep(await part)
+    const all = [keep(a), keep(b), keep(c)] as const
+    await Promise.allSettled(all)
+    return Promise.all(all)
+  }
+
+  async #missable<T extends AsyncDisposable>(name: string, opening: Promise<T>): Promise<T | undefined> {
+    try {
+      return this.#keep(await opening)
+    } catch (error) {
+      this.#options.log.error({ driver: name, reason: describe(error) }, 'cannot be opened')
+      this.#conversation?.report('driver-missing', `${name}: ${describe(error)}`)
+      return undefined
+    }
+  }
+
+  async #follow(name: string, readings: AsyncIterable<Reading>): Promise<void> {
+    try {
+      for await (const reading of readings) this.#tell(reading)
+    } catch (error) {
+      if (!this.#closing.signal.aborted) this.#conversation?.report('sensor-lost', `${name}: ${describe(error)}`)
+    }
+  }
+
+  #tell(reading: Omit<Reading, 'at'>): void {
+    const { source, value, unit } = reading
+    // Straight to the actuators, before anything else is done with it: the model may be dead.
+    if (this.#options.config.tools.stopSources.includes(source) && value !== false && value !== 'released') this.stop()
+    if (this.#told.get(source)?.value === value) return
+    this.#told.set(source, { source, value, ...(unit ? { unit } : {}) })
+    this.#conversation?.tell(reading)
+  }
+
+  /** A model that was started anew knows the facts, but no reading. */
+  #retell(): void {
+    for (const reading of this.#told.values()) this.#conversation?.tell(reading)
+  }
+
+  #onHealth(report: HealthReport): void {
+    const unwell = report.parts.filter(p => !p.ok)
+    this.#options.log[report.ok ? 'info' : 'warn']({ unwell: unwell.map(p => ({ name: p.name, detail: p.detail })) }, report.ok ? 'all is well again' : 'not well')
+  }
+}

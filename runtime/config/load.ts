@@ -1,0 +1,121 @@
+import { readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { TomlError, parse } from 'smol-toml'
+import { z } from 'zod'
+import { ParleyError, isMissing } from '../../base/errors.js'
+import { drivers, loadDriver, type Kind } from '../../drivers/table.js'
+import { HIDDEN, isSecret } from './secrets.js'
+import { configSchema, type Config } from './schema.js'
+import { factsSettings, readingsSettings } from './site.js'
+
+/** Read in this order where no file is named. */
+const PLACES = ['parley.toml', '/etc/parley/parley.toml']
+/** A configuration is some kB. */
+const MOST_BYTES = 1_000_000
+
+export interface Wrong {
+  /** `playout.leadMs` */
+  readonly key: string
+  /** As it stands in the file, or undefined where it is missing. Secrets are hidden. */
+  readonly value: string | undefined
+  readonly expected: string
+}
+
+export interface Loaded {
+  readonly config: Config
+  /** The file, or undefined where there is none and the defaults hold. */
+  readonly path: string | undefined
+}
+
+const siteSchema = z.strictObject({ facts: factsSettings, readings: readingsSettings })
+export type Site = z.infer<typeof siteSchema>
+
+/** Throws `bad-config` with key, value and what was expected, one line each. */
+export async function loadConfig(path?: string): Promise<Loaded> {
+  const found = path ?? PLACES.find(p => existsSync(p))
+  const raw = found === undefined ? {} : await readToml(found)
+  return { config: checked(configSchema, raw, found ?? 'the defaults'), path: found }
+}
+
+/** A file with only `[facts]` and `[readings]`. */
+export async function loadSite(path: string): Promise<Site> {
+  return checked(siteSchema, await readToml(path), path)
+}
+
+/** What each driver's own schema says of its section; empty when all is well. */
+export async function checkDrivers(config: Config): Promise<Wrong[]> {
+  const sections: [Kind, string, Record<string, unknown> & { driver: string }][] = [
+    ['microphone', 'microphone', config.microphone],
+    ['speaker', 'speaker', config.speaker],
+    ['actuator', 'actuator', config.actuator],
+    ...(config.camera ? [['camera', 'camera', config.camera] as [Kind, string, typeof config.camera]] : []),
+    ...Object.entries(config.sensors).map(([name, s]): [Kind, string, typeof s] => ['sensor', `sensors.${name}`, s]),
+  ]
+  const wrong: Wrong[] = []
+  for (const [kind, where, section] of sections) {
+    if (section.driver === 'auto' && (kind === 'microphone' || kind === 'speaker')) continue
+    if (!Object.hasOwn(drivers[kind], section.driver)) {
+      wrong.push({ key: `${where}.driver`, value: JSON.stringify(section.driver), expected: `one of ${Object.keys(drivers[kind]).join(', ')}` })
+      continue
+    }
+    const result = (await loadDriver(kind, section.driver)).schema.safeParse(section)
+    if (!result.success) wrong.push(...wrongOf(result.error, section, where))
+  }
+  return wrong
+}
+
+export function complaint(wrong: readonly Wrong[], where: string): ParleyError {
+  const lines = wrong.map(w => `  ${w.key}${w.value === undefined ? ' is missing' : ` = ${w.value}`}: expected ${w.expected}`)
+  return new ParleyError('bad-config', `${where} is wrong:\n${lines.join('\n')}`)
+}
+
+async function readToml(path: string): Promise<unknown> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (cause) {
+    throw new ParleyError(isMissing(cause) ? 'config-missing' : 'bad-config', `cannot read ${path}`, { cause })
+  }
+  if (text.length > MOST_BYTES) throw new ParleyError('bad-config', `${path} has ${text.length} characters; at most ${MOST_BYTES} are read`)
+  try {
+    return parse(text)
+  } catch (error) {
+    // TomlError quotes the line, in which a password may stand: only its place is told.
+    const where = error instanceof TomlError ? `line ${error.line}, column ${error.column}: ${error.message.split('\n')[0]}` : 'it cannot be read'
+    throw new ParleyError('bad-config', `${path} is not TOML: ${where}`)
+  }
+}
+
+function checked<T>(schema: z.ZodType<T>, raw: unknown, where: string): T {
+  const result = schema.safeParse(raw)
+  if (result.success) return result.data
+  throw complaint(wrongOf(result.error, raw, ''), where)
+}
+
+function wrongOf(error: z.ZodError, raw: unknown, prefix: string): Wrong[] {
+  const under = (path: readonly PropertyKey[]): string => [...(prefix ? [prefix] : []), ...path.map(String)].join('.')
+  return error.issues.flatMap((issue): Wrong[] => {
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map(key => ({ key: under([...issue.path, key]), value: show(key, valueAt(raw, [...issue.path, key])), expected: 'no such key (is it spelt right?)' }))
+    }
+    const value = valueAt(raw, issue.path)
+    return [{ key: under(issue.path), value: show(issue.path.map(String).find(isSecret) ?? '', value), expected: expectation(issue) }]
+  })
+}
+
+/** zod says "Invalid input: expected number, received string", "Too big: expected number to be <=200". */
+function expectation(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_union') return [...new Set(issue.errors.flat().map(expectation))].join(', or ')
+  return issue.message.replace(/^[A-Z][\w ]*: /, '').replace(/^expected /, '').replace(/, received .*$/, '')
+}
+
+function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((at, part) => (typeof at === 'object' && at !== null ? Reflect.get(at, part) : undefined), raw)
+}
+
+function show(key: string, value: unknown): string | undefined {
+  if (value === undefined) return undefined
+  if (isSecret(key)) return HIDDEN
+  const text = JSON.stringify(value, (k, v: unknown) => (isSecret(k) ? HIDDEN : typeof v === 'bigint' ? String(v) : v)) ?? String(value)
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text
+}

@@ -1,0 +1,40 @@
+import type { TurnEvent } from '../conversation/events.js'
+import type { DemoTurn } from './script.js'
+
+/** What came of one turn of the script. */
+export interface DemoResult {
+  readonly said: string
+  readonly answer: string
+  readonly tools: readonly string[]
+  /** End of speech → first sound. */
+  readonly firstSoundMs: number | null
+  /** The same at the sound server's output, where there is one. */
+  readonly soundedMs: number | null
+  /** Onset of the interrupting speech → silence. */
+  readonly bargeInMs: number | null
+  readonly silentMs: number | null
+  readonly stepP95: number | null
+  /** What it should have done and did not; empty when it passed. */
+  readonly missing: readonly string[]
+}
+
+/** `answers`: the replies to it. `before`: the reply that it should have interrupted. */
+export function judge(turn: DemoTurn, answers: readonly TurnEvent[], before: TurnEvent | undefined): string[] {
+  const missing: string[] = []
+  const words = new Set(answers.flatMap(a => a.text.toLowerCase().split(/[^\p{L}\p{N}']+/u)))
+  if (turn.expect.silent && answers.length) missing.push('silence')
+  for (const word of turn.expect.words) if (!words.has(word.toLowerCase())) missing.push(`the word "${word}"`)
+  const { tool } = turn.expect
+  if (tool && !answers.some(a => a.tools.some(c => c.name === tool.name && same(c.args, tool.args)))) missing.push(`the call ${callText(tool)}`)
+  if (!turn.expect.silent && answers.length === 0) missing.push('an answer')
+  if (turn.interrupts && !before?.interrupted) missing.push('to stop the answer before it')
+  return missing
+}
+
+export function callText({ name, args }: { readonly name: string; readonly args: Readonly<Record<string, string | number>> }): string {
+  return `${name}(${Object.values(args).join(', ')})`
+}
+
+function same(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
+  return Object.keys(a).length === Object.keys(b).length && Object.entries(b).every(([key, value]) => String(a[key]) === String(value))
+}

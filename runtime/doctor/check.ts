@@ -1,0 +1,41 @@
+import { ParleyError, describe } from '../../base/errors.js'
+
+export interface Finding {
+  readonly state: 'ok' | 'warn' | 'fail'
+  readonly what: string
+  /** What was seen. */
+  readonly seen: string
+  /** The command, or the step, that mends it. */
+  readonly mend?: string
+}
+
+export interface Check {
+  readonly what: string
+  /** Without it parley cannot do its job; otherwise its failure is a warning. */
+  readonly needed: boolean
+  look(): Promise<Omit<Finding, 'what'>>
+}
+
+/** One check may hang on a device; the others are still wanted, ms. */
+const LIMIT_MS = 20_000
+
+export async function runCheck({ what, needed, look }: Check): Promise<Finding> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<Omit<Finding, 'what'>>(resolve => {
+    timer = setTimeout(() => resolve({ state: 'fail', seen: `no answer in ${LIMIT_MS} ms` }), LIMIT_MS)
+  })
+  try {
+    return { what, ...(await Promise.race([look(), late])) }
+  } catch (error) {
+    const state = needed ? 'fail' : 'warn'
+    if (!(error instanceof ParleyError)) return { what, state, seen: oneLine(describe(error)) }
+    return { what, state, seen: oneLine(error.message), ...(error.hint ? { mend: error.hint } : {}) }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim().slice(0, 300)
+
+/** 1.2 → `1.2`, 1500 → `1500`: as many digits as say something. */
+export const figure = (value: number): string => (Math.abs(value) < 10 ? value.toFixed(1) : String(Math.round(value)))

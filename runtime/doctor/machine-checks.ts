@@ -1,0 +1,72 @@
+import { statfs, readFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { availableParallelism, freemem, homedir, loadavg, totalmem } from 'node:os'
+import { findBinding } from '../../drivers/camera/opencv-binding.js'
+import { ParleyError } from '../../base/errors.js'
+import { checkDrivers } from '../config/load.js'
+import type { Config } from '../config/schema.js'
+import { figure, type Check } from './check.js'
+
+const LEAST_NODE = [20, 17] as const
+/** All processes of parley together (issue): 350 MB. */
+const NEEDED_MB = 350
+/** A broker on the same network answers in ms. */
+const CONNECT_LIMIT_MS = 3_000
+
+export function machineChecks(config: Config, path: string | undefined): Check[] {
+  return [
+    {
+      what: 'Node', needed: true,
+      look: async () => {
+        const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+        const good = major > LEAST_NODE[0] || (major === LEAST_NODE[0] && minor >= LEAST_NODE[1])
+        return { state: good ? 'ok' : 'fail', seen: `${process.versions.node} ${process.arch}`, ...(good ? {} : { mend: `install Node ${LEAST_NODE.join('.')} or newer` }) }
+      },
+    },
+    {
+      what: 'machine', needed: false,
+      look: async () => {
+        const cores = availableParallelism()
+        const load = loadavg()[0] ?? 0
+        const available = Number(/MemAvailable:\s+(\d+)/.exec(await readFile('/proc/meminfo', 'utf8').catch(() => ''))?.[1] ?? freemem() / 1024) / 1024
+        const disk = await statfs(homedir() || '/')
+        const diskMb = (disk.bavail * disk.bsize) / 2 ** 20
+        const seen = `${cores} cores, load ${figure(load)}, ${figure(available)} of ${figure(totalmem() / 2 ** 20)} MB free, disk ${figure(diskMb)} MB free`
+        if (available < NEEDED_MB) return { state: 'warn', seen, mend: `parley needs ${NEEDED_MB} MB: end other programs` }
+        if (load > cores) return { state: 'warn', seen: `${seen}: busy`, mend: 'see what uses the processor: top' }
+        return diskMb < 200 ? { state: 'warn', seen, mend: 'make room on the disk' } : { state: 'ok', seen }
+      },
+    },
+    {
+      what: 'configuration', needed: true,
+      look: async () => {
+        const wrong = await checkDrivers(config)
+        if (wrong.length) return { state: 'fail', seen: wrong.map(w => `${w.key} = ${w.value}: expected ${w.expected}`).join('; '), mend: `edit ${path ?? 'parley.toml'}, then: parley check-config` }
+        return { state: 'ok', seen: path ?? 'no file: the defaults' }
+      },
+    },
+    {
+      what: 'OpenCV', needed: config.camera?.driver === 'opencv',
+      look: async () => {
+        const { opencv } = findBinding()
+        return { state: 'ok', seen: opencv }
+      },
+    },
+    ...(config.mqtt ? [broker(config.mqtt.url)] : []),
+  ]
+}
+
+function broker(url: string): Check {
+  const { hostname, port, protocol } = new URL(url)
+  const number = Number(port) || (protocol === 'mqtts:' ? 8_883 : protocol === 'mqtt:' ? 1_883 : protocol === 'wss:' ? 443 : 80)
+  return {
+    what: 'broker', needed: false,
+    look: () => new Promise((resolve, reject) => {
+      const socket = connect({ host: hostname, port: number, timeout: CONNECT_LIMIT_MS })
+      socket.once('connect', () => { socket.destroy(); resolve({ state: 'ok', seen: `${hostname}:${number} answers` }) })
+      const fail = (why: string): void => { socket.destroy(); reject(new ParleyError('device-missing', `${hostname}:${number}: ${why}`, { hint: 'is the broker running, and the address right?' })) }
+      socket.once('timeout', () => fail(`no answer in ${CONNECT_LIMIT_MS} ms`))
+      socket.once('error', error => fail(error.message))
+    }),
+  }
+}

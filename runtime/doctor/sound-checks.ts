@@ -1,0 +1,74 @@
+import { systemClock } from '../../base/clock.js'
+import { ParleyError } from '../../base/errors.js'
+import type { Host, Microphone } from '../../drivers/contract.js'
+import { findEchoCanceller, measureEchoCanceller } from '../../drivers/echo/echo-cancel.js'
+import { openMicrophone, openSpeaker } from '../compose/open-sound.js'
+import { hasSoundCard, soundServer, speakerPackageIsBuilt } from '../compose/sound-devices.js'
+import type { Config } from '../config/schema.js'
+import { levelDb } from '../conversation/speech-meter.js'
+import { figure, type Check } from './check.js'
+
+/** How long the microphone is listened to: 50 frames. */
+const FRAMES = 50
+
+export function soundChecks(config: Config, host: Host, echo: boolean): Check[] {
+  return [
+    {
+      what: 'sound system', needed: false,
+      look: async () => {
+        const [server, card] = await Promise.all([soundServer(), hasSoundCard()])
+        if (server || card) return { state: 'ok', seen: [server, card ? 'a sound card' : ''].filter(Boolean).join(', ') }
+        return { state: 'warn', seen: 'neither a sound server answers nor has the kernel a sound card', mend: 'plug in a USB speaker-microphone; as a desktop user: systemctl --user start pulseaudio' }
+      },
+    },
+    {
+      what: 'package speaker', needed: false,
+      look: async () => speakerPackageIsBuilt() ? { state: 'ok', seen: 'built' } : { state: 'warn', seen: 'not built: pacat or aplay plays instead', mend: 'apt-get install libasound2-dev make g++ python3 && rm -r .parley && npm run demo' },
+    },
+    {
+      what: 'microphone', needed: config.microphone.driver !== 'auto',
+      look: async () => {
+        await using microphone = await openMicrophone(config.microphone, host)
+        const { level, gapMs } = await listen(microphone)
+        const seen = `${microphone.name}: noise ${figure(level)} dB, longest gap between frames ${figure(gapMs)} ms`
+        if (level < -90) return { state: 'warn', seen: `${seen}: digital silence`, mend: 'is it muted? alsamixer, or pactl set-source-mute @DEFAULT_SOURCE@ 0' }
+        return level > -30 ? { state: 'warn', seen: `${seen}: very loud`, mend: 'lower its gain: alsamixer, or pactl set-source-volume @DEFAULT_SOURCE@ 60%' } : { state: 'ok', seen }
+      },
+    },
+    {
+      what: 'speaker', needed: config.speaker.driver !== 'auto',
+      look: async () => {
+        await using speaker = await openSpeaker(config.speaker, 16_000, host)
+        await speaker.write(new Float32Array(16_00))
+        await speaker.drain(AbortSignal.timeout(3_000))
+        const heard = speaker.heardMs()
+        return heard > 50 ? { state: 'ok', seen: `${speaker.name} takes sound (${figure(heard)} ms of 100 ms silence)` } : { state: 'fail', seen: `${speaker.name} took only ${figure(heard)} of 100 ms`, mend: 'another program may hold it: fuser -v /dev/snd/*' }
+      },
+    },
+    {
+      what: 'echo cancellation', needed: false,
+      look: async () => {
+        const canceller = await findEchoCanceller()
+        if (!canceller) return { state: 'warn', seen: 'the sound server has no canceller; only the gate keeps our own voice out', mend: 'pactl load-module module-echo-cancel aec_method=webrtc source_name=parley_mic sink_name=parley_speaker aec_args="analog_gain_control=0 digital_gain_control=0"' }
+        if (!echo) return { state: 'ok', seen: `${canceller.source}; not measured`, mend: 'parley doctor --echo plays a sound and measures it' }
+        const { cancelledDb, echoOverNoiseDb } = await measureEchoCanceller(canceller)
+        const seen = `the echo (${figure(echoOverNoiseDb)} dB over the noise) is ${figure(cancelledDb)} dB softer behind ${canceller.source}`
+        return cancelledDb >= 15 ? { state: 'ok', seen } : { state: 'warn', seen, mend: 'move the microphone away from the speaker, or lower the volume until it does not distort' }
+      },
+    },
+  ]
+}
+
+async function listen(microphone: Microphone): Promise<{ level: number; gapMs: number }> {
+  const levels: number[] = []
+  let gapMs = 0
+  let lastAt = systemClock.now()
+  for await (const frame of microphone.frames()) {
+    const now = systemClock.now()
+    if (levels.length) gapMs = Math.max(gapMs, now - lastAt)
+    lastAt = now
+    levels.push(levelDb(frame.samples))
+    if (levels.length >= FRAMES) return { level: levels.sort((a, b) => a - b)[FRAMES >> 1] ?? -120, gapMs }
+  }
+  throw new ParleyError('device-lost', `${microphone.name} ended after ${levels.length} frames`)
+}

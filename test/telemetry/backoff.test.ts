@@ -1,0 +1,40 @@
+import t from 'tap'
+import { Backoff } from '../../runtime/telemetry/link/backoff.js'
+import { Link, matches } from '../../runtime/telemetry/link/link.js'
+import { Broker } from '../rig/broker.js'
+import { DayClock, silent, wait } from './kit.js'
+
+t.test('waits between nothing and a limit that doubles from 1 to 60 s, and a kicked connection does not start that anew', t => {
+  const most = new Backoff(() => 1)
+  t.same(Array.from({ length: 8 }, () => most.next()), [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000])
+  most.lasted(500)
+  t.equal(most.next(), 60_000, 'half a second was no success')
+  most.lasted(30_000)
+  t.equal(most.next(), 1_000, 'half a minute was')
+  t.equal(new Backoff(() => 0).next(), 0)
+  t.end()
+})
+
+t.test('filters match as MQTT says', t => {
+  t.ok(matches('a/+/c', 'a/b/c') && matches('a/#', 'a/b/c') && matches('a/#', 'a') && matches('#', 'x'))
+  t.notOk(matches('a/+', 'a/b/c') || matches('a/b', 'a') || matches('a', 'a/b'))
+  t.end()
+})
+
+t.test('a broker that ends every connection at once is not hammered', { timeout: 60_000 }, async t => {
+  const clock = new DayClock()
+  await using broker = await Broker.start()
+  let tries = 0
+  const link = new Link({
+    broker: { url: broker.url }, clientId: 'x', clock, log: silent, random: () => 1,
+    will: () => { tries++; return { topic: 'x', payload: '', qos: 0, retain: false, delayed: false } },
+  })
+  link.onConnect(async () => { throw new Error('the greeting is refused') })
+  link.start()
+  for (let s = 0; s < 150; s++) {
+    await clock.advance(2_000)
+    await wait(4)
+  }
+  t.ok(tries >= 4 && tries <= 12, `${tries} tries in 5 minutes`)
+  await link.close()
+})
