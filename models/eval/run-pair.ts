@@ -42,7 +42,8 @@ export async function runPair(session: OmniSession, folder: string, first: CaseR
   const tickMs = tickMsOf(session)
   const known = new Set(second.item.facts.map(([key]) => key))
   const facts = [...first.item.facts.filter(([key]) => !known.has(key)), ...second.item.facts]
-  const [a, b] = await Promise.all([first, second].map(r => readUtterance(join(folder, r.item.wav), session.inputRate))) as [Awaited<ReturnType<typeof readUtterance>>, Awaited<ReturnType<typeof readUtterance>>]
+  const a = await readUtterance(join(folder, first.item.wav), session.inputRate)
+  const b = await readUtterance(join(folder, second.item.wav), session.inputRate)
   const alone = await play(session, { facts, samples: a.samples, room: a.span.room }, signal)
   const begin = alone.findIndex(s => s.speech)
   if (begin < 0) return undefined

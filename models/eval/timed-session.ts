@@ -38,5 +38,5 @@ export class TimedSession implements OmniSession, StepTimes {
   setFacts(facts: readonly string[]): Promise<void> { return this.#inner.setFacts(facts) }
   tell(line: string, kind?: 'event' | 'typed'): void { this.#inner.tell(line, kind) }
   reset(): Promise<void> { return this.#inner.reset() }
-  [Symbol.asyncDispose](): Promise<void> { return this.#inner[Symbol.asyncDispose]() }
+  async [Symbol.asyncDispose](): Promise<void> { await this.#inner[Symbol.asyncDispose]() }
 }

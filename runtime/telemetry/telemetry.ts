@@ -18,8 +18,8 @@ import { readSystem } from './system.js'
 import { TimeFloor } from './time-floor.js'
 import { topicsOf, type Topics } from './topics.js'
 
-/** How often the place in the queue is written down: after a crash at most this much is sent twice, ms. */
-const CURSOR_MS = 60_000
+/** How often the place in the queue is written down: after a crash at most this much is sent twice, ms. Each costs 8 kB of flash. */
+const CURSOR_MS = 600_000
 const DAY_MS = 86_400_000
 
 export interface TelemetryOptions {

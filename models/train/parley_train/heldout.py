@@ -2,7 +2,7 @@
 
 Writes WAV files and `cases.jsonl`: what was said, by which voice, the site's facts, and what the answer must do. Sets:
 `voices` (held-out voices, known phrasings), `phrasings` (known voices, held-out phrasings), `both`. Nothing here is a label from a
-recogniser.
+recogniser. `--quiet-minutes M` writes M minutes to which no answer is due (`quiet-*.wav`, listed in `quiet.jsonl`); see quiet.py.
 """
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from .domain import Domain
 from .paths import work
+from .quiet import Talk, beds
 from .spoken import spoken
 from .store import RATE, resample
 from .teach import ESPEAK, FOCUS, intent_weight
@@ -66,11 +67,24 @@ def microphone(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return x + (rng.standard_normal(len(x)) * 10 ** (rng.uniform(-66, -54) / 20)).astype(np.float32)
 
 
+def write_quiet(out: Path, minutes: int, speakers: Speakers, composer: Composer) -> None:
+    """Goes on where it was. The site has a few facts, as a site has."""
+    index = out / "quiet.jsonl"
+    done = len(index.read_text().splitlines()) if index.exists() else 0
+    for i, (name, sound, kind) in enumerate(beds(done, minutes, Talk(speakers.say, speakers.espeak)), done):
+        write_wav(out / name, sound)
+        rng = random.Random(f"quiet facts {i}")
+        with open(index, "a") as f:
+            f.write(json.dumps({"wav": name, "kind": kind, "facts": composer.distractors(rng, set(), rng.randint(0, 4))}) + "\n")
+        print(name, kind, flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--kokoro", type=Path, required=True)
+    parser.add_argument("--quiet-minutes", type=int, default=0)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     domain, speakers = Domain(), Speakers(args.kokoro)
@@ -100,6 +114,7 @@ def main() -> None:
             f.write(json.dumps(case) + "\n")
         if i % 25 == 0:
             print(i, group, voice, "|", e.user, flush=True)
+    write_quiet(args.out, args.quiet_minutes, speakers, composer)
 
 
 if __name__ == "__main__":

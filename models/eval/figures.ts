@@ -1,0 +1,72 @@
+import { isFactual, isJudged } from './answer.js'
+import { SETS } from './cases.js'
+import { durations, lossAgainst, share, type Figure } from './figure.js'
+import type { BaseReport } from './report.js'
+import type { CaseResult } from './run-case.js'
+import type { PairResult } from './run-pair.js'
+import type { QuietResult } from './run-quiet.js'
+import type { WordErrors } from './speech-errors.js'
+import type { StepTimes } from './timed-session.js'
+
+/** The bars of the table, percent: by what training never heard. Of `both` nothing is asked. */
+const LEAST = { voices: 95, phrasings: 90, both: undefined } as const
+const NAMES = { voices: 'held-out voices', phrasings: 'held-out phrasings', both: 'both held out' } as const
+/** Points that int8 may lose. */
+const MOST_LOST = 1.5
+
+export interface Results {
+  readonly cases: readonly CaseResult[]
+  readonly quiet: readonly QuietResult[]
+  readonly pairs: readonly PairResult[]
+  readonly times: StepTimes
+  readonly words: WordErrors | undefined
+}
+
+/** All rows of the table, in its order. */
+export function figuresOf(results: Results): Figure[] {
+  const { cases, quiet, pairs, times, words } = results
+  const calling = cases.filter(r => r.item.calls.length > 0)
+  const factual = cases.filter(r => isJudged(r.item))
+  const speaking = cases.flatMap(r => r.onsetMs ?? [])
+  const hours = quiet.reduce((sum, q) => sum + q.hours, 0)
+  const stepMs = times.steps.reduce((a, b) => a + b, 0)
+  return [
+    ...bySet('calls', 'tool call exact', calling, r => r.callsRight),
+    share({ key: 'calls.none', title: 'no tool call where none is due' }, cases.filter(r => r.item.calls.length === 0), r => r.calls.length === 0),
+    ...bySet('reply', 'reply right, its slot copied from the context', factual.filter(r => !r.item.missing), r => r.valuesRight),
+    share({ key: 'unknown', title: '"I don\'t know" when the fact is missing', bar: { least: 90 }, accuracy: true }, factual.filter(r => r.item.missing), r => r.unknown),
+    share({ key: 'wrong', title: 'wrong fact given', bar: { most: 2 }, accuracy: true }, factual, r => r.wrong.length > 0),
+    { key: 'wer', title: 'WER of its speech, whisper-base', unit: '%', value: words?.percent, n: words?.words ?? 0, of: 'words', bar: { most: 6 }, accuracy: true },
+    share({ key: 'answered', title: 'answers with speech' }, cases, r => r.onsetMs !== undefined),
+    share({ key: 'early', title: 'begins before the person has ended', of: 'replies' }, speaking, ms => ms < 0),
+    ...durations({ key: 'onset', title: 'response onset after the end of speech' }, speaking.filter(ms => ms >= 0), { p50: 350, p95: 600 }),
+    { key: 'noise', title: 'answers to silence, noise, music, talk of others', unit: 'an hour', value: hours ? quiet.reduce((sum, q) => sum + q.replies, 0) / hours : undefined, n: hours, of: 'hours', bar: { most: 2 } },
+    ...durations({ key: 'stop', title: 'stops when spoken over', of: 'pairs' }, pairs.map(p => p.stopMs), { p95: 300 }),
+    share({ key: 'barge', title: 'answers the new sentence after it was spoken over', of: 'pairs' }, pairs, p => p.answerRight),
+    ...durations({ key: 'step', title: 'step, one thread of this CPU', of: 'steps' }, times.steps, { p95: 8 }),
+    { key: 'host', title: 'share of the host in a step', unit: '%', value: stepMs ? 100 * (1 - times.graphMs / stepMs) : undefined, n: times.steps.length, of: 'steps' },
+  ]
+}
+
+/** For each set: all intents, then the focus ones. */
+function bySet(key: string, title: string, results: readonly CaseResult[], hit: (r: CaseResult) => boolean): Figure[] {
+  return SETS.flatMap(set => {
+    const least = LEAST[set]
+    const ofSet = results.filter(r => r.item.set === set)
+    return [
+      share({ key: `${key}.${set}`, title: `${title}, ${NAMES[set]}`, accuracy: true, ...(least && { bar: { least } }) }, ofSet, hit),
+      share({ key: `${key}.${set}.focus`, title: `${title}, ${NAMES[set]}, focus intents` }, ofSet.filter(r => r.focus), hit),
+    ]
+  })
+}
+
+/** What is lost against `base`, the same cases on another precision: the worst of the accuracies. */
+export function lossFigure(figures: readonly Figure[], base: BaseReport['figures'], precision: string): Figure {
+  const losses = figures.filter(f => f.accuracy).flatMap(f => lossAgainst(f, base.find(b => b.key === f.key)) ?? [])
+  return { key: 'loss', title: `points lost against ${precision}, the worst accuracy`, unit: '%', value: losses.length ? Math.max(...losses) : undefined, n: losses.length, of: 'accuracies', bar: { most: MOST_LOST } }
+}
+
+/** Cases of facts that no rule here can judge: their answer is a yes or no without a value. */
+export function unjudged(cases: readonly CaseResult[]): number {
+  return cases.filter(r => isFactual(r.item) && !isJudged(r.item)).length
+}

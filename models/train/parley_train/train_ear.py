@@ -1,0 +1,91 @@
+"""The ear alone, before the network: from features to the words just heard: `python -m parley_train.train_ear --wall 6`.
+
+A linear reading of the ear's output must name each word's pieces at the ticks where the heard stream will write them. Costs a
+tenth of joint training a tick, so the network starts with an ear that already hears. The reading head is thrown away.
+"""
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import time
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from .domain import Domain
+from .joint import Feed
+from .model import Pico, Size, save
+from .paths import work
+from .timeline import Composer, Timeline
+from .tokens import Tokenizer
+
+
+def batch(feed: Feed, size: int, rng: random.Random) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Features, heard tokens and a mask of `size` people's pieces."""
+    lines = []
+    for _ in range(size):
+        line, u = Timeline(), (rng.choice(feed.core)[0] if rng.random() < feed.focus else rng.randrange(len(feed.users.items)))
+        feed.person(line, 0, u)
+        lines.append(line)
+    t = max(map(len, lines))
+    x, y, known = np.zeros((size, t, feed.users.get(0).shape[1]), np.float32), np.zeros((size, t), np.int64), np.zeros((size, t), bool)
+    for i, line in enumerate(lines):
+        for k, row in enumerate(line.features):
+            if row is not None:
+                x[i, k], known[i, k] = row, True
+        y[i, : len(line)] = line.heard
+    return torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(known)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--wall", type=float, default=6, help="minutes")
+    parser.add_argument("--focus", type=float, default=0.5)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    seed = int(time.time())
+    torch.manual_seed(seed)
+    rng = random.Random(seed)
+    feed = Feed(Composer(Domain(), Tokenizer.load(work("tokenizer.json"))), rng, args.focus)
+    path = work("pico.pt")
+    saved = torch.load(path, weights_only=False)
+    model = Pico(Size(**saved["size"]))
+    model.load_state_dict(saved["model"])
+    if float(model.ear.mean.abs().sum()) == 0:
+        mean, scale = feed.statistics()
+        model.ear.mean.copy_(torch.from_numpy(mean))
+        model.ear.scale.copy_(torch.from_numpy(scale))
+    head, bias = nn.Linear(model.size.width, model.size.width), nn.Parameter(torch.zeros(model.size.vocabulary))
+    parameters = [*model.ear.parameters(), *head.parameters(), bias]
+    optimiser = torch.optim.AdamW(parameters, args.rate, betas=(0.9, 0.95), weight_decay=0.05)
+    words, began, step, averages = model.words.weight.detach(), time.monotonic(), 0, {}
+    while (spent := (time.monotonic() - began) / 60) < args.wall:
+        for group in optimiser.param_groups:
+            group["lr"] = args.rate * min(1, (step + 1) / 50) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * spent / args.wall)))
+        x, y, known = batch(feed, args.batch, rng)
+        x = x + 0.1 * torch.randn(x.shape[0], 1, x.shape[2])  # a little colour of its own for each piece
+        sound, _ = model.ear(x, model.ear.initial(len(x)))
+        pick = known & ((y > 0) | (torch.rand(y.shape) < 0.25))
+        logits = head(sound[pick]) @ words.T + bias
+        loss = F.cross_entropy(logits, y[pick])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        step += 1
+        token = y[pick] > 0
+        for k, v in (("loss", loss), ("words", (logits.argmax(-1) == y[pick])[token].float().mean())):
+            averages[k] = 0.97 * averages.get(k, float(v.detach())) + 0.03 * float(v.detach())
+        if step % 50 == 0:
+            print(f"{step}\t{spent:.1f}\t{averages['loss']:.3f}\twords {averages['words']:.3f}", flush=True)
+    save(model, path, step=saved["step"])
+
+
+if __name__ == "__main__":
+    main()

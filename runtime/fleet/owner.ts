@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto'
+import mqtt, { type MqttClient } from 'mqtt'
+import { ParleyError } from '../../base/errors.js'
+import { connectError, readCredentials } from '../telemetry/link/credentials.js'
+import type { BrokerSettings } from '../telemetry/settings.js'
+import { PREFIX, topicsOf } from '../telemetry/topics.js'
+
+const CONNECT_MS = 10_000
+/** Retained messages come right after the subscription; nothing more for so long means that these were all, ms. */
+const QUIET_MS = 400
+
+export interface Answer {
+  readonly ok: boolean
+  readonly result?: unknown
+  readonly error?: { readonly code: string; readonly message: string; readonly hint?: string }
+}
+
+type Ear = (topic: string, payload: Buffer, correlation: Buffer | undefined) => void
+
+/** The fleet's owner at the broker: one short connection. */
+export class Owner implements AsyncDisposable {
+  readonly #client: MqttClient
+  readonly #id = `owner-${randomBytes(4).toString('hex')}`
+  readonly #ears = new Set<Ear>()
+
+  private constructor(client: MqttClient) {
+    this.#client = client
+    client.on('message', (topic, payload, packet) => {
+      for (const hear of [...this.#ears]) hear(topic, payload, packet.properties?.correlationData)
+    })
+  }
+
+  /** Throws with the reason why the broker cannot be reached. */
+  static async open(broker: BrokerSettings): Promise<Owner> {
+    const { notAfter: _, ...credentials } = await readCredentials(broker)
+    const client = mqtt.connect(broker.url, { ...credentials, protocolVersion: 5, clean: true, reconnectPeriod: 0, connectTimeout: CONNECT_MS })
+    await new Promise<void>((resolve, reject) => {
+      client.once('connect', () => resolve())
+      client.once('error', error => reject(connectError(error)))
+      client.once('close', () => reject(connectError(new Error('the connection was closed'))))
+    })
+    client.on('error', () => {}) // `close` follows
+    return new Owner(client)
+  }
+
+  /** All that is retained under these filters. */
+  async retained(filters: readonly string[]): Promise<Map<string, Buffer>> {
+    const found = new Map<string, Buffer>()
+    let last = performance.now()
+    const hear = (topic: string, payload: Buffer): void => {
+      found.set(topic, payload)
+      last = performance.now()
+    }
+    this.#ears.add(hear)
+    await this.#client.subscribeAsync([...filters], { qos: 1 })
+    last = performance.now()
+    while (performance.now() - last < QUIET_MS) await new Promise(resolve => setTimeout(resolve, 50))
+    this.#ears.delete(hear)
+    await this.#client.unsubscribeAsync([...filters])
+    return found
+  }
+
+  /** Calls back for each message until the signal aborts. */
+  async watch(filters: readonly string[], hear: (topic: string, payload: Buffer) => void, signal: AbortSignal): Promise<void> {
+    this.#ears.add(hear)
+    await this.#client.subscribeAsync([...filters], { qos: 0 })
+    await new Promise<void>(resolve => {
+      if (signal.aborted) return resolve()
+      signal.addEventListener('abort', () => resolve(), { once: true })
+      this.#client.once('close', resolve)
+    })
+    this.#ears.delete(hear)
+  }
+
+  /** Asks a device and waits for its answer. Throws `no-answer` after `limitMs`; the request is forgotten by the broker then too. */
+  async ask(site: string, device: string, command: string, args: object, limitMs: number): Promise<Answer> {
+    const topics = topicsOf(site, device)
+    const responseTopic = `${topics.reply}/${this.#id}`
+    const correlationData = randomBytes(8)
+    let hear: Ear = () => {}
+    let timer: NodeJS.Timeout | undefined
+    try {
+      await this.#client.subscribeAsync(responseTopic, { qos: 1 })
+      const answer = new Promise<Answer>((resolve, reject) => {
+        hear = (topic, payload, correlation) => {
+          if (topic === responseTopic && correlation?.equals(correlationData)) resolve(JSON.parse(payload.toString('utf8')) as Answer)
+        }
+        timer = setTimeout(() => reject(new ParleyError('no-answer', `${device} has not answered in ${limitMs / 1_000} s`, { hint: 'Is it online? See: parley fleet list' })), limitMs)
+      })
+      this.#ears.add(hear)
+      const messageExpiryInterval = Math.ceil(limitMs / 1_000)
+      await this.#client.publishAsync(`${topics.command}/${command}`, JSON.stringify(args), { qos: 1, properties: { responseTopic, correlationData, messageExpiryInterval } })
+      return await answer
+    } finally {
+      clearTimeout(timer)
+      this.#ears.delete(hear)
+    }
+  }
+
+  async publish(topic: string, value: unknown, retain: boolean): Promise<void> {
+    await this.#client.publishAsync(topic, JSON.stringify(value), { qos: 1, retain })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client.endAsync()
+  }
+}
+
+export const everyDevice = (site: string, leaf: string): string => `${PREFIX}/${site}/+/${leaf}`

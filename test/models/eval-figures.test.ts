@@ -1,0 +1,70 @@
+import t from 'tap'
+import { lossAgainst, verdictOf, type Figure } from '../../models/eval/figure.js'
+import { figuresOf, lossFigure, unjudged, type Results } from '../../models/eval/figures.js'
+import { caseOf, figureOf, resultOf } from './eval-kit.js'
+
+const none: Results = { cases: [], quiet: [], pairs: [], words: undefined, times: { steps: [], graphMs: 0 } }
+const get = (results: Partial<Results>, key: string): Figure | undefined => figuresOf({ ...none, ...results }).find(f => f.key === key)
+
+t.test('calls are counted by what was held out, all and focus', async t => {
+  const action = (set: 'voices' | 'phrasings', callsRight: boolean, focus: boolean): ReturnType<typeof resultOf> => resultOf({ item: caseOf({ set, kind: 'action', calls: ['stop()'] }), callsRight, focus })
+  const cases = [action('voices', true, true), action('voices', false, false), action('phrasings', false, true), resultOf()]
+  t.match(get({ cases }, 'calls.voices'), { value: 50, n: 2, bar: { least: 95 } })
+  t.match(get({ cases }, 'calls.voices.focus'), { value: 100, n: 1 })
+  t.match(get({ cases }, 'calls.phrasings'), { value: 0, n: 1, bar: { least: 90 } })
+  t.match(get({ cases }, 'calls.both'), { value: undefined, n: 0 })
+  t.match(get({ cases }, 'calls.none'), { value: 100, n: 1 })
+})
+
+t.test('facts that are there and facts that are missing are counted apart; wrong facts over both', async t => {
+  const cases = [
+    resultOf({ item: caseOf({ values: ['9'] }) }),
+    resultOf({ item: caseOf({ values: ['9'] }), valuesRight: false, wrong: ['3'] }),
+    resultOf({ item: caseOf({ missing: true }), unknown: true }),
+    resultOf({ item: caseOf() }),
+  ]
+  t.match(get({ cases }, 'reply.voices'), { value: 50, n: 2 })
+  t.match(get({ cases }, 'unknown'), { value: 100, n: 1 })
+  t.match(get({ cases }, 'wrong'), { n: 3 })
+  t.equal(Math.round(get({ cases }, 'wrong')?.value ?? 0), 33)
+  t.equal(unjudged(cases), 1)
+})
+
+t.test('who does not wait does not make the onset better', async t => {
+  const cases = [resultOf({ onsetMs: -400 }), resultOf({ onsetMs: 320 }), resultOf({ onsetMs: undefined })]
+  t.match(get({ cases }, 'onset.p50'), { value: 320, n: 1, bar: { most: 350 } })
+  t.match(get({ cases }, 'early'), { value: 50, n: 2 })
+  t.equal(Math.round(get({ cases }, 'answered')?.value ?? 0), 67)
+})
+
+t.test('answers to noise are a rate', async t => {
+  const quiet = [{ wav: 'a', kind: 'hum', hours: 0.25, replies: 1, text: '' }, { wav: 'b', kind: 'music', hours: 0.25, replies: 0, text: '' }]
+  t.match(get({ quiet }, 'noise'), { value: 2, n: 0.5, unit: 'an hour' })
+})
+
+t.test('the host has what the graph does not', async t => {
+  t.match(get({ times: { steps: [4, 6], graphMs: 9 } }, 'host'), { value: 10 })
+  t.match(get({ times: { steps: [4, 6], graphMs: 9 } }, 'step.p95'), { value: 6, bar: { most: 8 } })
+})
+
+t.test('without any results nothing is measured and nothing is met', async t => {
+  t.same(figuresOf(none).filter(f => verdictOf(f) === 'met' || f.value !== undefined), [])
+})
+
+t.test('a bar is met at the bar', async t => {
+  t.equal(verdictOf({ value: 95, bar: { least: 95 } }), 'met')
+  t.equal(verdictOf({ value: 94.9, bar: { least: 95 } }), 'missed')
+  t.equal(verdictOf({ value: 2, bar: { most: 2 } }), 'met')
+})
+
+t.test('what is lost is what got worse, whichever way is up', async t => {
+  t.equal(lossAgainst(figureOf({ value: 90 }), { value: 92 }), 2)
+  t.equal(lossAgainst(figureOf({ value: 4, bar: { most: 2 } }), { value: 1 }), 3)
+  t.equal(lossAgainst(figureOf({ value: 4, bar: { most: 2 } }), undefined), undefined)
+})
+
+t.test('the loss of int8 is that of the worst accuracy', async t => {
+  const figures = [figureOf({ key: 'a', value: 95 }), figureOf({ key: 'b', value: 3, bar: { most: 2 } }), figureOf({ key: 'c', value: 0, accuracy: false })]
+  const base = [{ key: 'a', value: 94 }, { key: 'b', value: 1 }, { key: 'c', value: 100 }]
+  t.match(lossFigure(figures, base, 'fp32'), { value: 2, n: 2, bar: { most: 1.5 } })
+})

@@ -1,0 +1,61 @@
+import t from 'tap'
+import { fleetMain } from '../../runtime/fleet/main.js'
+import { Broker } from '../rig/broker.js'
+import { startDevice } from './fake-device.js'
+import { Folder, eventually, turn, wait } from './kit.js'
+
+async function fleet(url: string, argv: readonly string[], signal: AbortSignal = new AbortController().signal): Promise<{ code: number; out: string; err: string }> {
+  const [out, err]: [string[], string[]] = [[], []]
+  const code = await fleetMain(argv, { out: l => out.push(l), err: l => err.push(l), env: { PARLEY_BROKER: url }, signal })
+  return { code, out: out.join('\n'), err: err.join('\n') }
+}
+
+t.test('a person looks after a device: list, say, state, job, watch', { timeout: 60_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  const { device, api, tell } = await startDevice(broker, folder.path)
+  t.teardown(() => device.close())
+  tell(turn(1))
+  tell({ type: 'reading', source: 'battery', value: 61 })
+  await eventually('connected', () => device.telemetry.link.connected)
+  await device.telemetry.sendState()
+  await wait(300)
+
+  const list = await fleet(broker.url, ['list'])
+  t.match(list, { code: 0, out: /SITE.*DEVICE[\s\S]*lab +r1 +online +181 ms +19 ms +1 .*61 %/ })
+  t.match(JSON.parse((await fleet(broker.url, ['list', '--json'])).out), [{ site: 'lab', device: 'r1', online: true, state: { battery: 61 } }])
+
+  t.match(await fleet(broker.url, ['say', 'r1', 'good', 'morning']), { code: 0, out: 'r1: done' })
+  t.same(api.did.splice(0), ['say good morning'])
+  t.match(await fleet(broker.url, ['send', 'lab/r1', 'volume', '{"volume":9}']), { code: 1, err: /invalid/ })
+
+  t.match(await fleet(broker.url, ['state', 'set', 'r1', '{"facts":{"toilet":"first floor"}}']), { code: 0, out: /version 1 is in force/ })
+  t.match(await fleet(broker.url, ['state', 'set', 'r1', '{"facts":{"shop":"ground floor"}}']), { code: 0, out: /version 2/ })
+  t.match(await fleet(broker.url, ['state', 'set', 'r1', '{"playout":{"volume":3}}']), { code: 1, err: /playout.volume/ })
+  const state = await fleet(broker.url, ['state', 'get', 'r1'])
+  t.match(state, { code: 0, out: /"toilet": "first floor"[\s\S]*"shop"[\s\S]*refused +version 3/ })
+
+  t.match(await fleet(broker.url, ['job', 'start', 'r1', 'restart', '--id', 'j1']), { code: 0, out: /job j1/ })
+  await wait(300)
+  t.match(await fleet(broker.url, ['job', 'status', 'r1']), { code: 0, out: /JOB[\s\S]*j1 +restart +(QUEUED|IN_PROGRESS)/ })
+
+  const stop = new AbortController()
+  const watching = fleet(broker.url, ['watch', '--json'], stop.signal)
+  await wait(700)
+  tell(turn(2))
+  await wait(500)
+  stop.abort()
+  t.match((await watching).out, /"what":"turn"/)
+})
+
+t.test('what it cannot do it says, with an exit code', { timeout: 30_000 }, async t => {
+  await using broker = await Broker.start()
+  t.match(await fleet(broker.url, []), { code: 2, err: /parley fleet list/ })
+  t.match(await fleet(broker.url, ['say']), { code: 2, err: /a device is missing/ })
+  t.match(await fleet(broker.url, ['list', '--nonsense']), { code: 2 })
+  t.match(await fleet(broker.url, ['list']), { code: 0, out: /no device/ })
+  t.match(await fleet(broker.url, ['say', 'nobody', 'x']), { code: 2, err: /no device nobody/ })
+  t.match(await fleet(broker.url, ['say', 'lab/nobody', 'x', '--timeout', '0.3']), { code: 1, err: /not answered in 0.3 s/ })
+  await broker.kill()
+  t.match(await fleet(broker.url, ['list']), { code: 1, err: /cannot be reached/ })
+})

@@ -1,0 +1,100 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import type { JobKind } from '../../runtime/shadow/jobs.js'
+import { inWindow } from '../../runtime/shadow/window.js'
+import { Broker } from '../rig/broker.js'
+import { startDevice } from './fake-device.js'
+import { Folder, Listener, eventually, wait } from './kit.js'
+
+const ROOT = 'parley/v1/lab/r1'
+const stateOf = (owner: Listener, id: string): string | undefined => owner.json(`${ROOT}/jobs`).at(-1)?.['jobs'].find((j: { id: string }) => j.id === id)?.state
+const ended = (owner: Listener, id: string, state: string): Promise<void> => eventually(`${id} is ${state}`, () => stateOf(owner, id) === state)
+const kind = (run: JobKind['run'], more: Partial<JobKind> = {}): JobKind => ({ disturbs: false, interrupted: 'failed', run, ...more })
+
+t.test('a job delivered ten times, and over a restart, is carried out once', { timeout: 25_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  await using owner = await Listener.open(broker.url)
+  let runs = 0
+  const jobs = { count: kind(async () => { runs++ }) }
+  for (let life = 0; life < 2; life++) {
+    const { device } = await startDevice(broker, folder.path, {}, { jobs })
+    await eventually('connected', () => device.telemetry.link.connected)
+    await wait(200)
+    for (let i = 0; i < 10; i++) await owner.publish(`${ROOT}/job`, { id: 'one', kind: 'count' })
+    await ended(owner, 'one', 'SUCCEEDED')
+    await wait(300)
+    await device.close()
+  }
+  t.equal(runs, 1)
+})
+
+t.test('jobs end as they should, one at a time', { timeout: 28_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  await using owner = await Listener.open(broker.url)
+  let running = 0
+  let most = 0
+  const slow = kind(async () => {
+    most = Math.max(most, ++running)
+    await wait(100)
+    running--
+  })
+  const hang = kind((_args, signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true })))
+  const { device } = await startDevice(broker, folder.path, {}, { jobs: { slow, hang, bad: kind(async () => { throw new Error('no disk') }) } })
+  t.teardown(() => device.close())
+  await owner.until(h => h.topic === `${ROOT}/jobs`, 'the device')
+  for (const id of ['a', 'b', 'c']) await owner.publish(`${ROOT}/job`, { id, kind: 'slow' })
+  await owner.publish(`${ROOT}/job`, { id: 'd', kind: 'bad' })
+  await owner.publish(`${ROOT}/job`, { id: 'e', kind: 'hang', timeoutS: 1 })
+  await owner.publish(`${ROOT}/job`, { id: 'f', kind: 'nothing' })
+  await owner.publish(`${ROOT}/job`, 'garbage')
+  await ended(owner, 'e', 'TIMED_OUT')
+  t.same(['a', 'b', 'c', 'd', 'e', 'f'].map(id => stateOf(owner, id)), ['SUCCEEDED', 'SUCCEEDED', 'SUCCEEDED', 'FAILED', 'TIMED_OUT', 'REJECTED'])
+  t.equal(most, 1)
+  const said = owner.json(`${ROOT}/event`).filter(e => e['event'] === 'job' && e['job'] === 'a').map(e => e['state'])
+  t.same(said, ['QUEUED', 'IN_PROGRESS', 'SUCCEEDED'])
+})
+
+t.test('a restart waits until nobody speaks, then succeeds by the restart itself', { timeout: 28_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  await using owner = await Listener.open(broker.url)
+  let talking = true
+  const { device, api } = await startDevice(broker, folder.path, {}, { busy: () => talking })
+  await owner.until(h => h.topic === `${ROOT}/jobs`, 'the device')
+  await owner.publish(`${ROOT}/job`, { id: 'r', kind: 'restart' })
+  await ended(owner, 'r', 'QUEUED')
+  await wait(1_500)
+  t.same(api.did, [], 'somebody speaks')
+  talking = false
+  await eventually('it restarts', () => api.did.includes('restart job'), 9_000)
+  await ended(owner, 'r', 'IN_PROGRESS')
+  await device.close()
+  const next = await startDevice(broker, folder.path)
+  await ended(owner, 'r', 'SUCCEEDED')
+  t.same(next.api.did, [], 'once')
+  await next.device.close()
+})
+
+t.test('a job in the middle of which the device died has failed, unless it can be done again', async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  await using owner = await Listener.open(broker.url)
+  const was = { args: {}, timeoutS: 60, waitS: 1e5, now: true, state: 'IN_PROGRESS', version: 2, queuedAt: Date.now() }
+  await writeFile(join(folder.path, 'jobs.json'), JSON.stringify([{ ...was, id: 'x', kind: 'odd' }, { ...was, id: 'y', kind: 'again' }]))
+  let runs = 0
+  const { device } = await startDevice(broker, folder.path, {}, { jobs: { odd: kind(async () => {}), again: kind(async () => { runs++ }, { interrupted: 'again' }) } })
+  await ended(owner, 'y', 'SUCCEEDED')
+  t.equal(stateOf(owner, 'x'), 'FAILED')
+  t.equal(runs, 1)
+  await device.close()
+})
+
+t.test('a maintenance window goes over midnight', t => {
+  const at = (h: number): number => new Date(2026, 5, 1, h, 30).getTime()
+  t.same([1, 3, 12].map(h => inWindow({ from: '02:00', to: '05:00' }, at(h))), [false, true, false])
+  t.same([23, 3, 12].map(h => inWindow({ from: '22:00', to: '05:00' }, at(h))), [true, true, false])
+  t.end()
+})

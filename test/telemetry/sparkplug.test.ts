@@ -1,0 +1,106 @@
+import { createRequire } from 'node:module'
+import t from 'tap'
+import { decodePayload, encodePayload, type SparkplugPayload } from '../../runtime/telemetry/sparkplug/payload.js'
+import { Broker } from '../rig/broker.js'
+import { startDevice } from './fake-device.js'
+import { Folder, Listener, eventually, turn, wait } from './kit.js'
+
+interface Theirs { readonly timestamp?: unknown; readonly seq?: unknown; readonly metrics?: readonly { name?: string; type?: string; value?: unknown; isHistorical?: boolean; timestamp?: unknown }[] }
+interface Independent { decodePayload(bytes: Uint8Array): Theirs; encodePayload(payload: object): Uint8Array }
+
+/** Eclipse Tahu's own codec, written by others from the same .proto. */
+function independent(): Independent | undefined {
+  try {
+    return (createRequire(import.meta.url)('sparkplug-payload') as { get(name: string): Independent }).get('spBv1.0')
+  } catch {
+    return undefined
+  }
+}
+const theirs = independent()
+const skip = theirs ? false : 'npm package sparkplug-payload (the independent decoder) is not installed'
+const EXAMPLE: SparkplugPayload = {
+  timestamp: 1_790_000_000_123, seq: 255,
+  metrics: [
+    { name: 'a/double', type: 'Double', value: -1.5, timestamp: 1_790_000_000_001 },
+    { name: 'big', type: 'UInt64', value: 2n ** 53n + 1n, timestamp: 1 },
+    { name: 'yes', type: 'Boolean', value: true, timestamp: 2, historical: true },
+    { name: 'no', type: 'Boolean', value: false, timestamp: 2 },
+    { name: 'text', type: 'String', value: 'größer ✓', timestamp: 3 },
+    { name: 'unknown', type: 'Double', value: null, timestamp: 4 },
+  ],
+}
+
+t.test('every message comes back as it was', t => {
+  t.same(decodePayload(encodePayload(EXAMPLE)), EXAMPLE)
+  t.same(decodePayload(encodePayload({ timestamp: 0, metrics: [] })), { timestamp: 0, metrics: [] })
+  t.end()
+})
+
+t.test('a message cut at any byte, or noise, is an error or less, never a crash', t => {
+  const bytes = encodePayload(EXAMPLE)
+  for (let n = 0; n < bytes.length; n++) {
+    for (const hostile of [bytes.subarray(0, n), Buffer.from(bytes).fill(0xff, n, Math.min(n + 3, bytes.length))]) {
+      try {
+        decodePayload(hostile)
+      } catch (error) {
+        if (!(error instanceof RangeError)) t.fail(String(error))
+      }
+    }
+  }
+  t.pass()
+  t.end()
+})
+
+t.test('another implementation reads what we write, and we what it writes', { skip }, t => {
+  const read = theirs!.decodePayload(encodePayload(EXAMPLE))
+  t.equal(Number(read.seq), 255)
+  t.equal(Number(read.timestamp), EXAMPLE.timestamp)
+  t.same(read.metrics!.map(m => [m.name, m.type]), EXAMPLE.metrics.map(m => [m.name, m.type]))
+  t.equal(read.metrics![0]!.value, -1.5)
+  t.equal(String(read.metrics![1]!.value), String(2n ** 53n + 1n))
+  t.equal(read.metrics![2]!.isHistorical, true)
+  t.equal(read.metrics![4]!.value, 'größer ✓')
+  const back = decodePayload(Buffer.from(theirs!.encodePayload({ timestamp: 5, seq: 7, metrics: [{ name: 'x', type: 'Double', value: 2.5, timestamp: 6 }, { name: 'r', type: 'Boolean', value: true }] })))
+  t.match(back, { timestamp: 5, seq: 7, metrics: [{ name: 'x', value: 2.5 }, { name: 'r', value: true }] })
+  t.end()
+})
+
+t.test('a session walked by an independent decoder: birth, data, history, rebirth, death', { timeout: 28_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  const read = (payload: Buffer): Theirs => theirs?.decodePayload(payload) ?? decodePayload(payload)
+  if (!theirs) t.comment('with our own decoder: sparkplug-payload is not installed')
+  await broker.kill() // so that the first turn becomes history
+  const { device, tell } = await startDevice(broker, folder.path, { sparkplug: { group: 'lab', everyS: 1 } })
+  tell(turn(1))
+  tell({ type: 'health', parts: [{ name: 'microphone', ok: true, progressMs: 5 }, { name: 'speaker', ok: true, progressMs: 7 }] })
+  await broker.restart()
+  await using owner = await Listener.open(broker.url, 'spBv1.0/#')
+  const on = (type: string): { topic: string; body: Theirs }[] => owner.heard.filter(h => h.topic.split('/')[2] === type).map(h => ({ topic: h.topic, body: read(h.payload) }))
+  await eventually('born', () => on('NBIRTH').length > 0 && on('DBIRTH').length >= 2, 15_000)
+  const birth = on('NBIRTH')[0]!
+  t.equal(birth.topic, 'spBv1.0/lab/NBIRTH/r1')
+  t.equal(Number(birth.body.seq), 0)
+  const names = birth.body.metrics!.map(m => m.name)
+  for (const name of ['bdSeq', 'Node Control/Rebirth', 'hw.battery.charge', 'turn/first_sound']) t.ok(names.includes(name), name)
+  t.same(on('DBIRTH').slice(0, 2).map(b => b.topic), ['spBv1.0/lab/DBIRTH/r1/microphone', 'spBv1.0/lab/DBIRTH/r1/speaker'])
+  t.same(on('DBIRTH').slice(0, 2).map(b => Number(b.body.seq)), [1, 2])
+
+  tell({ type: 'reading', source: 'battery', value: 44 })
+  await eventually('data', () => on('NDATA').some(d => d.body.metrics!.some(m => m.name === 'hw.battery.charge' && m.value === 44)))
+  await eventually('history', () => on('NDATA').some(d => d.body.metrics!.some(m => m.name === 'turn/first_sound' && m.isHistorical === true || (m as { historical?: boolean }).historical === true)))
+  const seqs = owner.heard.filter(h => /NBIRTH|DBIRTH|NDATA|DDATA/.test(h.topic)).map(h => Number(read(h.payload).seq))
+  const from = seqs.lastIndexOf(0)
+  t.same(seqs.slice(from), seqs.slice(from).map((_, i) => i % 256), 'no sequence number is missing')
+
+  const births = on('NBIRTH').length
+  await owner.publish('spBv1.0/lab/NCMD/r1', encodePayload({ timestamp: 1, metrics: [{ name: 'Node Control/Rebirth', type: 'Boolean', value: true, timestamp: 1 }] }))
+  await eventually('born again', () => on('NBIRTH').length > births)
+  await owner.publish('spBv1.0/lab/NCMD/r1', Buffer.from('garbage'))
+  await wait(100)
+  const bdSeq = (body: Theirs): string => String(body.metrics!.find(m => m.name === 'bdSeq')?.value)
+  const last = bdSeq(on('NBIRTH').at(-1)!.body)
+  await device.close()
+  await eventually('dead', () => on('NDEATH').length > 0)
+  t.equal(bdSeq(on('NDEATH').at(-1)!.body), last, 'the death belongs to the last birth')
+})
