@@ -5,7 +5,7 @@ const near = (t: Tap, found: number, wanted: number): void => { t.ok(Math.abs(fo
 type Tap = Pick<typeof t, 'ok'>
 
 t.test("Wilson's interval is that of the tables", async t => {
-  // statsmodels: proportion_confint(95, 100, method='wilson'), (0, 20), (1, 1)
+  // scipy.stats: binomtest(hits, n).proportion_ci(method="wilson")
   for (const [hits, n, low, high] of [[95, 100, 0.8882, 0.9785], [0, 20, 0, 0.1611], [1, 1, 0.2065, 1]] as const) {
     const found = wilson(hits, n)
     near(t, found[0], low)

