@@ -11,6 +11,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   'check-config': () => import('./check-config.js'),
   bench: () => import('./bench.js'),
   devices: () => import('./devices.js'),
+  fleet: () => import('./fleet.js'),
+  release: () => import('./release.js'),
 }
 
 const EXIT_CODES = `Exit codes:

@@ -74,7 +74,7 @@ def losses(model: Pico, batch: dict[str, np.ndarray], noise: bool = True) -> dic
     return out
 
 
-WEIGHTS = {"text": 1.0, "heard": 0.6, "speak": 0.7, "codes": 0.8}
+WEIGHTS = {"text": 1.0, "heard": 1.2, "speak": 0.7, "codes": 0.6}
 
 
 class Buckets:

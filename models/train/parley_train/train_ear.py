@@ -1,7 +1,7 @@
 """The ear alone, before the network: from features to the words just heard: `python -m parley_train.train_ear --wall 6`.
 
-A linear reading of the ear's output must name each word's pieces at the ticks where the heard stream will write them. Costs a
-tenth of joint training a tick, so the network starts with an ear that already hears. The reading head is thrown away.
+The network's own heard head, straight on the ear's output, must name each word's pieces at the ticks where the heard stream
+will write them. Costs a tenth of joint training a tick, so the network starts with an ear that already hears.
 """
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import time
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from .domain import Domain
@@ -61,10 +60,10 @@ def main() -> None:
         mean, scale = feed.statistics()
         model.ear.mean.copy_(torch.from_numpy(mean))
         model.ear.scale.copy_(torch.from_numpy(scale))
-    head, bias = nn.Linear(model.size.width, model.size.width), nn.Parameter(torch.zeros(model.size.vocabulary))
-    parameters = [*model.ear.parameters(), *head.parameters(), bias]
+    model.words.weight.requires_grad_(False)
+    parameters = [*model.ear.parameters(), *model.to_heard.parameters(), model.heard_bias]
     optimiser = torch.optim.AdamW(parameters, args.rate, betas=(0.9, 0.95), weight_decay=0.05)
-    words, began, step, averages = model.words.weight.detach(), time.monotonic(), 0, {}
+    began, step, averages = time.monotonic(), 0, {}
     while (spent := (time.monotonic() - began) / 60) < args.wall:
         for group in optimiser.param_groups:
             group["lr"] = args.rate * min(1, (step + 1) / 50) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * spent / args.wall)))
@@ -72,7 +71,7 @@ def main() -> None:
         x = x + 0.1 * torch.randn(x.shape[0], 1, x.shape[2])  # a little colour of its own for each piece
         sound, _ = model.ear(x, model.ear.initial(len(x)))
         pick = known & ((y > 0) | (torch.rand(y.shape) < 0.25))
-        logits = head(sound[pick]) @ words.T + bias
+        logits = model.heard_logits(model.norm(sound[pick]))
         loss = F.cross_entropy(logits, y[pick])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

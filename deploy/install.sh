@@ -1,0 +1,162 @@
+#!/bin/sh
+# Makes a machine a talking device, and may be run as often as one likes: what is there already stays.
+# Debian 12, Ubuntu 22.04 and 24.04, JetPack 6 and 7. POSIX sh: see --help.
+set -eu
+
+usage() {
+  cat <<'TEXT'
+deploy/install.sh [options]        as root
+
+  --from DIR      a built source tree (default: the one that this script lies in)
+  --trust FILE    the vendor's 1.root.json; without it no update is accepted
+  --audio alsa    the card belongs to parley alone (default: nothing between it and the microphone, 20 ms frames)
+  --audio pulse   a PipeWire or PulseAudio server that other programs use too; it must run for the user parley
+  --root DIR      into a folder instead of /: no packages, no running services
+  --no-packages   no apt-get
+  --dry-run       says what it would do, and does nothing
+  --uninstall     removes the program and its services; /etc/parley and /var/lib/parley stay
+  --purge         with --uninstall: those as well
+
+Exit codes: 0 done, 2 wrong option, 4 this system is not supported or something is missing.
+TEXT
+}
+
+root= from=$(dirname "$(dirname "$(readlink -f "$0")")") trust= audio=alsa packages=yes dry=no uninstall=no purge=no
+while [ $# -gt 0 ]; do
+  case $1 in
+    --from|--trust|--audio|--root) [ $# -ge 2 ] || { echo "$1 needs a value" >&2; exit 2; }; eval "${1#--}=\$2"; shift ;;
+    --no-packages) packages=no ;;
+    --dry-run) dry=yes ;;
+    --uninstall) uninstall=yes ;;
+    --purge) purge=yes ;;
+    --help|-h) usage; exit 0 ;;
+    *) echo "install.sh: there is no option $1" >&2; usage >&2; exit 2 ;;
+  esac
+  shift
+done
+case $audio in alsa|pulse) ;; *) echo "--audio is alsa or pulse, not $audio" >&2; exit 2 ;; esac
+root=${root%/}
+[ -n "$root" ] && packages=no
+
+say() { printf '%s\n' "$*"; }
+missing() { printf 'install.sh: %s\n' "$*" >&2; exit 4; }
+# Every change goes through here.
+do_it() { if [ "$dry" = yes ]; then say "would: $*"; else "$@"; fi; }
+live() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
+units="parley.service parley-update.service parley-update.timer parley-fallback.service parley-screen.service parley.target"
+
+# copy FROM TO MODE: only what differs, and never half of it.
+copy() {
+  cmp -s "$1" "$2" 2>/dev/null && return 0
+  changed=yes
+  do_it install -D -m "$3" "$1" "$2.new"
+  do_it mv -f "$2.new" "$2"
+}
+
+if [ "$uninstall" = yes ]; then
+  if live; then do_it systemctl disable --now $units >/dev/null 2>&1 || true; fi
+  for unit in $units; do do_it rm -f "$root/etc/systemd/system/$unit"; done
+  do_it rm -f "$root/etc/systemd/system/multi-user.target.wants/parley.target"
+  do_it rm -rf "$root/etc/systemd/system/parley.target.wants"
+  do_it rm -f "$root/usr/lib/sysusers.d/parley.conf" "$root/usr/lib/tmpfiles.d/parley.conf" "$root/etc/udev/rules.d/70-parley.rules" "$root/etc/systemd/journald.conf.d/parley.conf" "$root/usr/local/bin/parley"
+  do_it rm -rf "$root/opt/parley" "$root/var/lib/parley/update"
+  if [ "$purge" = yes ]; then do_it rm -rf "$root/etc/parley" "$root/var/lib/parley" "$root/var/lib/parley-screen" "$root/var/log/parley"; fi
+  if live; then do_it systemctl daemon-reload; fi
+  say "parley is removed$([ "$purge" = yes ] || echo '; /etc/parley and /var/lib/parley are still there (--purge removes them)')"
+  exit 0
+fi
+
+# --- what it runs on
+system=unknown
+if [ -r "$root/etc/os-release" ]; then system=$(. "$root/etc/os-release"; printf '%s %s' "${ID:-}" "${VERSION_ID:-}"); fi
+case $system in
+  'debian 12'|'ubuntu 22.04'|'ubuntu 24.04') ;;
+  *) missing "this is '$system'; supported are Debian 12, Ubuntu 22.04 and 24.04, JetPack 6 and 7" ;;
+esac
+jetson=
+if [ -r "$root/etc/nv_tegra_release" ]; then
+  case $(sed -n 's/^# R\([0-9]*\) .*/\1/p' "$root/etc/nv_tegra_release") in
+    36) jetson='JetPack 6' ;;
+    38|39) jetson='JetPack 7' ;;
+    *) missing 'this JetPack is too old: 6 or 7 is needed' ;;
+  esac
+fi
+say "system: $system${jetson:+, $jetson}"
+[ -n "$root" ] || [ "$(id -u)" = 0 ] || missing 'it must run as root: sudo deploy/install.sh'
+node=$(command -v node) || missing 'node is missing: 20.17 or newer is needed (https://nodejs.org)'
+node=$(readlink -f "$node")
+"$node" -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 17) ? 0 : 1)' || missing "$("$node" -v) is too old: 20.17 or newer is needed"
+[ -f "$from/dist/deploy/install/first-release.js" ] || missing "$from is not built: npm ci && npm run build"
+
+# --- packages
+if [ "$packages" = yes ]; then
+  want='alsa-utils libasound2-plugins mosquitto-clients'
+  [ "$audio" = pulse ] && want="$want pulseaudio-utils"
+  lacking=
+  for package in $want; do dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || lacking="$lacking $package"; done
+  if [ -n "$lacking" ]; then
+    do_it env DEBIAN_FRONTEND=noninteractive apt-get update -q
+    do_it env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $lacking
+  fi
+fi
+
+# --- files
+changed=no
+for unit in $units; do copy "$from/systemd/$unit" "$root/etc/systemd/system/$unit" 644; done
+copy "$from/systemd/sysusers.d/parley.conf" "$root/usr/lib/sysusers.d/parley.conf" 644
+copy "$from/systemd/tmpfiles.d/parley.conf" "$root/usr/lib/tmpfiles.d/parley.conf" 644
+copy "$from/systemd/udev/70-parley.rules" "$root/etc/udev/rules.d/70-parley.rules" 644
+copy "$from/systemd/journald.conf.d/parley.conf" "$root/etc/systemd/journald.conf.d/parley.conf" 644
+# The guard is what undoes a bad release, so it is no part of any.
+copy "$from/deploy/update/boot-guard.sh" "$root/opt/parley/guard/boot-guard.sh" 755
+for script in fallback.sh try-again.sh note-stop.sh updater.sh; do copy "$from/deploy/fallback/$script" "$root/opt/parley/guard/$script" 755; done
+copy "$from/deploy/fallback/out-of-service.wav" "$root/opt/parley/guard/out-of-service.wav" 644
+if [ "$(readlink "$root/opt/parley/guard/node" 2>/dev/null)" != "$node" ]; then
+  do_it ln -s "$node" "$root/opt/parley/guard/.node.new"
+  do_it mv -fT "$root/opt/parley/guard/.node.new" "$root/opt/parley/guard/node"
+fi
+
+# --- whom it runs as
+if command -v systemd-sysusers >/dev/null 2>&1; then do_it systemd-sysusers ${root:+--root="$root"} parley.conf
+else missing 'systemd-sysusers is missing: systemd is needed'; fi
+if command -v systemd-tmpfiles >/dev/null 2>&1; then do_it systemd-tmpfiles ${root:+--root="$root"} --create parley.conf; fi
+
+# --- the release; a release that is there stays current, and so does one that an update brought
+if [ "$dry" = yes ]; then say "would: make a release of $from and point $root/opt/parley/current at it"
+elif [ -L "$root/opt/parley/current" ] && [ ! -f "$root/opt/parley/.reinstall" ] && [ "$(cat "$root/opt/parley/releases/.installed-from" 2>/dev/null)" != "$(cksum <"$from/package.json")" ]; then
+  say 'a release is installed already; updates replace it (or: touch /opt/parley/.reinstall and run this again)'
+else
+  "$node" "$from/deploy/notify/build.mjs"
+  hash=$("$node" "$from/dist/deploy/install/first-release.js" --from "$from" --root "${root:-/}")
+  rm -f "$root/opt/parley/.reinstall"
+  say "release: $hash"
+fi
+
+# --- settings: written once, then they are the owner's
+if [ ! -f "$root/etc/parley/parley.toml" ]; then
+  if [ "$audio" = alsa ]; then
+    say 'sound: ALSA, the card belongs to parley alone: shortest way, nothing resamples; other programs cannot play'
+    text='# Written by install.sh; yours from now on. parley check-config checks it.\n[microphone]\ndriver = "alsa"\n\n[speaker]\ndriver = "speaker"\n'
+  else
+    say 'sound: the PipeWire or PulseAudio server; other programs play as well, some 10 to 30 ms are added'
+    text='# Written by install.sh; yours from now on. parley check-config checks it.\n[microphone]\ndriver = "pulse"\n\n[speaker]\ndriver = "pipe"\n'
+  fi
+  if [ "$dry" = yes ]; then say "would: write $root/etc/parley/parley.toml"
+  else printf "$text" >"$root/etc/parley/.parley.toml.new" && chmod 640 "$root/etc/parley/.parley.toml.new" && mv "$root/etc/parley/.parley.toml.new" "$root/etc/parley/parley.toml"; fi
+  [ -n "$root" ] || do_it chgrp parley "$root/etc/parley/parley.toml"
+fi
+if [ -n "$trust" ]; then copy "$trust" "$root/etc/parley/root.json" 644
+elif [ ! -f "$root/etc/parley/root.json" ]; then say 'no --trust: this device accepts no updates'; fi
+if [ ! -e "$root/usr/local/bin/parley" ]; then
+  do_it mkdir -p "$root/usr/local/bin"
+  do_it ln -s /opt/parley/current/app/dist/runtime/cli/main.js "$root/usr/local/bin/parley"
+fi
+
+# --- on
+do_it systemctl ${root:+--root="$root"} enable parley.target parley.service parley-update.timer
+if live; then
+  [ "$changed" = no ] || do_it systemctl daemon-reload
+  do_it udevadm control --reload
+  do_it systemctl start --no-block parley.target
+fi
+say "installed. Next: parley provision, then parley doctor"

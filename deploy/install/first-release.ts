@@ -1,0 +1,64 @@
+import { cp, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { pathToFileURL } from 'node:url'
+import { describe } from '../../base/errors.js'
+import { writeFileAtomic } from '../../base/files.js'
+import { processIo, type Io } from '../io.js'
+import { build } from '../release/build.js'
+import { switchLink } from '../update/atomic.js'
+import { currentRelease } from '../update/journal.js'
+import { Layout, linkTo } from '../update/layout.js'
+import { realDisk } from '../update/real-disk.js'
+import { stage } from '../update/stage.js'
+import { Store } from '../update/store.js'
+
+/** What of a source tree runs on a device. */
+const APP = ['package.json', 'LICENSE', 'dist', 'docs', 'deploy', 'systemd']
+
+/**
+ * Makes a release out of a built source tree, in the same way in which an update makes one, so that the first update can keep
+ * its unchanged parts. Node finds `node_modules` beside `app`.
+ */
+export async function firstRelease(from: string, root: string, options: { sequence?: number; switch?: boolean } = {}): Promise<string> {
+  const layout = new Layout(root)
+  const { version } = JSON.parse(await readFile(join(from, 'package.json'), 'utf8')) as { version: string }
+  const temp = await mkdtemp(join(tmpdir(), 'parley-release-'))
+  try {
+    for (const name of APP) {
+      if (!(await stat(join(from, name)).catch(() => undefined))) continue // not every tree has docs
+      await cp(join(from, name), join(temp, name), { recursive: true, verbatimSymlinks: true, filter: path => !/\/dist\/(test|\.tsbuildinfo)/.test(path) })
+    }
+    const parts: Record<string, string> = { app: temp }
+    for (const [part, folder] of [['node_modules', 'node_modules'], ['bundle', 'models/pico']] as const) if (await stat(join(from, folder)).catch(() => undefined)) parts[part] = join(from, folder)
+    await realDisk.makeFolder(layout.state)
+    await realDisk.makeFolder(layout.releases)
+    const packed = join(layout.state, 'packing')
+    const { bytes, manifest } = await build({ version, sequence: options.sequence ?? 1, arch: process.arch === 'arm64' ? 'arm64' : 'x64', parts }, packed)
+    await realDisk.makeFolder(layout.store)
+    for (const { sha256 } of manifest.parts) await cp(join(packed, 'blobs', sha256), join(layout.store, sha256))
+    await rm(packed, { recursive: true, force: true })
+    const hash = await stage(realDisk, layout, new Store(realDisk, layout.store), bytes)
+    if (options.switch !== false && (await currentRelease(realDisk, layout)) !== hash) await switchLink(realDisk, layout.current, linkTo(hash))
+    return hash
+  } finally {
+    await rm(temp, { recursive: true, force: true })
+  }
+}
+
+export async function installMain(argv: readonly string[], io: Io): Promise<number> {
+  const { values } = parseArgs({ args: [...argv], options: { from: { type: 'string' }, root: { type: 'string', default: '/' }, trust: { type: 'string' }, sequence: { type: 'string', default: '1' } } })
+  if (values.from === undefined) throw new Error('--from DIR is missing')
+  const hash = await firstRelease(values.from, values.root, { sequence: Number(values.sequence) })
+  if (values.trust !== undefined) await writeFileAtomic(join(values.root, 'etc/parley/root.json'), await readFile(values.trust))
+  io.out(hash)
+  return 0
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  process.exitCode = await installMain(process.argv.slice(2), processIo).catch(error => {
+    process.stderr.write(`parley install: ${describe(error)}\n`)
+    return 5
+  })
+}
