@@ -59,7 +59,7 @@ if [ "$uninstall" = yes ]; then
   do_it rm -f "$root/etc/systemd/system/multi-user.target.wants/parley.target"
   do_it rm -rf "$root/etc/systemd/system/parley.target.wants"
   do_it rm -f "$root/usr/lib/sysusers.d/parley.conf" "$root/usr/lib/tmpfiles.d/parley.conf" "$root/etc/udev/rules.d/70-parley.rules" "$root/etc/systemd/journald.conf.d/parley.conf" "$root/usr/local/bin/parley"
-  do_it rm -rf "$root/opt/parley" "$root/var/lib/parley/update"
+  do_it rm -rf "$root/opt/parley" "$root/var/lib/parley-update"
   if [ "$purge" = yes ]; then do_it rm -rf "$root/etc/parley" "$root/var/lib/parley" "$root/var/lib/parley-screen" "$root/var/log/parley"; fi
   if live; then do_it systemctl daemon-reload; fi
   say "parley is removed$([ "$purge" = yes ] || echo '; /etc/parley and /var/lib/parley are still there (--purge removes them)')"
@@ -123,7 +123,7 @@ if command -v systemd-tmpfiles >/dev/null 2>&1; then do_it systemd-tmpfiles ${ro
 
 # --- the release; a release that is there stays current, and so does one that an update brought
 if [ "$dry" = yes ]; then say "would: make a release of $from and point $root/opt/parley/current at it"
-elif [ -L "$root/opt/parley/current" ] && [ ! -f "$root/opt/parley/.reinstall" ] && [ "$(cat "$root/opt/parley/releases/.installed-from" 2>/dev/null)" != "$(cksum <"$from/package.json")" ]; then
+elif [ -L "$root/opt/parley/current" ] && [ ! -f "$root/opt/parley/.reinstall" ]; then
   say 'a release is installed already; updates replace it (or: touch /opt/parley/.reinstall and run this again)'
 else
   "$node" "$from/deploy/notify/build.mjs"

@@ -12,11 +12,11 @@ export const PACKAGES = {
   demo: [...SOUND, ...OPTIONAL],
   bench: [...SOUND, ...OPTIONAL],
   eval: [],
-  test: [...SOUND, ...OPTIONAL, 'mosquitto', 'ffmpeg'],
+  test: [...SOUND, ...OPTIONAL, 'mosquitto', 'ffmpeg', 'openssl'],
 }
 
 /** On a machine without dpkg the programs themselves are looked for. */
-const PROGRAMS = { 'alsa-utils': 'aplay', sox: 'sox', 'pulseaudio-utils': 'pactl', make: 'make', 'g++': 'g++', python3: 'python3', pulseaudio: 'pulseaudio', mosquitto: 'mosquitto', ffmpeg: 'ffmpeg' }
+const PROGRAMS = { 'alsa-utils': 'aplay', sox: 'sox', 'pulseaudio-utils': 'pactl', make: 'make', 'g++': 'g++', python3: 'python3', pulseaudio: 'pulseaudio', mosquitto: 'mosquitto', ffmpeg: 'ffmpeg', openssl: 'openssl' }
 
 const exists = program => spawnSync('sh', ['-c', `command -v "$0"`, program], { stdio: 'ignore' }).status === 0 || spawnSync('ls', [`/usr/sbin/${program}`], { stdio: 'ignore' }).status === 0
 

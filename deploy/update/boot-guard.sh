@@ -6,7 +6,7 @@
 set -u
 root=${1:-}
 app=$root/opt/parley
-state=$root/var/lib/parley/update
+state=$root/var/lib/parley-update
 limit=3
 
 trial=$(cat "$state/trial" 2>/dev/null) || exit 0

@@ -2,12 +2,13 @@ import { join } from 'node:path'
 
 /** Where everything is. `root` is `/`, or a folder in a test and in `install.sh --root`. */
 export class Layout {
+  // Not below /var/lib/parley: that is the voice's own, and who owns a folder can put another in the place of what is in it.
   readonly app: string
   readonly state: string
 
   constructor(root = '/') {
     this.app = join(root, 'opt/parley')
-    this.state = join(root, 'var/lib/parley/update')
+    this.state = join(root, 'var/lib/parley-update')
   }
 
   get releases(): string {

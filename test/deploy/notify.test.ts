@@ -1,0 +1,112 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface, type Interface } from 'node:readline'
+import t, { type Test } from 'tap'
+import { ManualClock } from '../../base/clock.js'
+import { openNotifier, statusLine, type Notifier } from '../../deploy/notify/notify.js'
+import { Watchdog, watchdogLimitMs } from '../../deploy/notify/watchdog.js'
+
+const ROOT = new URL('../../../', import.meta.url).pathname
+const ADDON = join(ROOT, 'dist/deploy/notify/notify.node')
+if (!existsSync(ADDON)) spawnSync(process.execPath, [join(ROOT, 'deploy/notify/build.mjs')], { stdio: 'ignore' })
+const noAddon = existsSync(ADDON) ? false : 'the addon cannot be compiled here (cc or Node\'s headers are missing)'
+const noPython = spawnSync('python3', ['--version']).status === 0 ? false : 'python3, which stands in for systemd\'s socket, is missing'
+
+/** systemd's end of the socket. Node has no datagram sockets of this kind, which is why there is an addon at all. */
+const LISTENER = 'import socket,sys\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\nn=sys.argv[1]\ns.bind(chr(0)+n[1:] if n[0]=="@" else n)\nprint("bound",flush=True)\nwhile True:\n  print(repr(s.recv(4096).decode()),flush=True)\n'
+
+async function listener(t: Test, name: string): Promise<() => Promise<string>> {
+  const child: ChildProcess = spawn('python3', ['-c', LISTENER, name], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => void child.kill('SIGKILL'))
+  const lines = (createInterface({ input: child.stdout as NodeJS.ReadableStream }) as Interface)[Symbol.asyncIterator]()
+  await lines.next()
+  return async () => String((await lines.next()).value).slice(1, -1)
+}
+
+for (const kind of ['a path', 'an abstract name'] as const) {
+  t.test(`a message reaches the service manager at ${kind}, without a process`, { skip: noAddon || noPython }, async t => {
+    const folder = await mkdtemp(join(tmpdir(), 'parley-notify-'))
+    t.teardown(() => rm(folder, { recursive: true, force: true }))
+    const name = kind === 'a path' ? join(folder, 'socket') : `@parley-${process.pid}`
+    const next = await listener(t, name)
+    const notifier = openNotifier({ NOTIFY_SOCKET: name })
+    t.equal(notifier.way, 'addon')
+    notifier.send('READY=1', statusLine('two\nlines'))
+    t.equal(await next(), 'READY=1\\nSTATUS=two lines')
+  })
+}
+
+t.test('a thousand pings cost less than a tenth of a second', { skip: noAddon || noPython }, async t => {
+  await listener(t, `@parley-fast-${process.pid}`)
+  const notifier = openNotifier({ NOTIFY_SOCKET: `@parley-fast-${process.pid}` })
+  const cpu = process.cpuUsage()
+  for (let i = 0; i < 1_000; i++) notifier.send('WATCHDOG=1')
+  const { user, system } = process.cpuUsage(cpu)
+  t.comment(`${((user + system) / 1_000).toFixed(1)} µs of CPU each`)
+  t.ok(user + system < 100_000)
+})
+
+t.test('a service manager that is gone is an error for the log, not for the voice', { skip: noAddon }, async t => {
+  const errors: unknown[] = []
+  openNotifier({ NOTIFY_SOCKET: '/nowhere/at/all' }, error => errors.push(error)).send('READY=1')
+  t.equal(errors.length, 1)
+})
+
+t.test('without systemd nothing is sent', async t => {
+  t.equal(openNotifier({}).way, 'none')
+})
+
+function device(t: Test) {
+  const clock = new ManualClock(0)
+  const sent: string[] = []
+  const at = { capture: 0, model: 0, playout: 0 }
+  const notifier: Notifier = { way: 'addon', send: (...lines) => void sent.push(...lines) }
+  const parts = (['capture', 'model', 'playout'] as const).map(name => ({ name, limitMs: 3_000, lastProgressAt: () => at[name] }))
+  const stop = new AbortController()
+  t.teardown(() => stop.abort())
+  return { clock, sent, at, dog: new Watchdog(notifier, clock, parts), stop, pings: () => sent.filter(l => l === 'WATCHDOG=1').length }
+}
+
+for (const stalled of ['capture', 'model', 'playout'] as const) {
+  t.test(`a ${stalled} that stands still starves the watchdog, though the event loop turns`, async t => {
+    const { clock, at, dog, stop, pings, sent } = device(t)
+    const running = dog.run(20_000, stop.signal)
+    for (let i = 0; i < 60; i++) {
+      await clock.advance(1_000)
+      for (const name of ['capture', 'model', 'playout'] as const) if (name !== stalled) at[name] = clock.now()
+    }
+    t.ok(pings() <= 1, `${pings()} pings`)
+    t.ok(sent.some(l => l === `STATUS=no progress: ${stalled}`))
+    stop.abort()
+    await running
+  })
+}
+
+t.test('while all get on it is fed four times a limit, and says so again after a stall', async t => {
+  const { clock, at, dog, stop, pings, sent } = device(t)
+  const running = dog.run(20_000, stop.signal)
+  for (let i = 0; i < 60; i++) {
+    await clock.advance(1_000)
+    at.capture = at.playout = clock.now()
+    if (i < 20 || i > 30) at.model = clock.now()
+  }
+  t.ok(pings() >= 8 && pings() <= 12, `${pings()} pings in a minute`)
+  t.equal(sent.filter(l => l.startsWith('STATUS=')).pop(), 'STATUS=listening')
+  stop.abort()
+  await running
+})
+
+t.test('more time is asked for in microseconds, with what for', async t => {
+  const { dog, sent } = device(t)
+  dog.extend(60_000, 'builds the engine, 30 %')
+  t.same(sent, ['EXTEND_TIMEOUT_USEC=60000000', 'STATUS=builds the engine, 30 %'])
+})
+
+t.test('the watchdog of another process is not ours', async t => {
+  t.equal(watchdogLimitMs({ WATCHDOG_USEC: '20000000', WATCHDOG_PID: '1' }, 2), undefined)
+  t.equal(watchdogLimitMs({ WATCHDOG_USEC: '20000000', WATCHDOG_PID: '2' }, 2), 20_000)
+  t.equal(watchdogLimitMs({}, 2), undefined)
+})
