@@ -21,6 +21,7 @@ export function cardText(report: Report, base?: BaseReport): string {
     '',
     summary(report),
     ...(cases.unjudged ? ['', `${cases.unjudged} cases of facts are answered with yes or no alone; they count in no share of right replies.`] : []),
+    ...(machine.load > machine.cores ? ['', 'The machine was busy: the times of a step are not those of a free core.'] : []),
   ].join('\n')
 }
 
@@ -28,16 +29,17 @@ function summary({ figures, cases }: Report): string {
   if (cases.part) return 'No bar was judged.'
   const of = (verdict: string): string[] => figures.filter(f => f.bar && verdictOf(f) === verdict).map(f => f.title)
   const missed = of('missed')
-  const not = of('not measured')
+  const not = [...of('not measured'), ...of('not enough')]
   return [
     missed.length ? `Missed: ${missed.join('; ')}.` : not.length ? 'No measured bar is missed.' : 'No bar is missed.',
-    ...(not.length ? [`Not measured: ${not.join('; ')}.`] : []),
+    ...(not.length ? [`Not measured, or not enough: ${not.join('; ')}.`] : []),
   ].join(' ')
 }
 
 function verdictText(figure: Figure): string {
   const verdict = verdictOf(figure)
   if (verdict === 'no bar') return ''
+  if (verdict === 'not enough') return `not enough: ${count(figure)} of ${figure.needs} ${figure.of}`
   if (verdict !== 'missed') return verdict
   const bar = figure.bar as Bar
   const by = Math.abs((figure.value as number) - ('least' in bar ? bar.least : bar.most))

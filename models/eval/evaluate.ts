@@ -96,7 +96,7 @@ export async function evaluate(options: EvalOptions): Promise<Evaluation> {
       sha256: createHash('sha256').update(await readFile(bundle.path('bundle.json'))).digest('hex'),
     },
     cases: { sha256: cases.hash, n: results.length, unjudged: unjudged(results), ...(part && { part }) },
-    machine: { cpu: cpus()[0]?.model ?? 'unknown', load: loadavg()[0] ?? 0 },
+    machine: { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, load: loadavg()[0] ?? 0 },
     figures,
   }
   return { report, base, results: all }

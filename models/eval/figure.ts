@@ -13,6 +13,8 @@ export interface Figure {
   /** Wilson's 95 % interval, in the unit. */
   readonly interval?: readonly [low: number, high: number]
   readonly bar?: Bar
+  /** The least `n` on which the bar is met; fewer can only miss it. */
+  readonly needs?: number
   /** Compared between int8 and fp32. */
   readonly accuracy?: boolean
 }
@@ -37,12 +39,13 @@ export function durations(label: Pick<Label, 'key' | 'title' | 'of'>, values: re
   })
 }
 
-export type Verdict = 'met' | 'missed' | 'not measured' | 'no bar'
+export type Verdict = 'met' | 'missed' | 'not enough' | 'not measured' | 'no bar'
 
-export function verdictOf({ value, bar }: Pick<Figure, 'value' | 'bar'>): Verdict {
+export function verdictOf({ value, bar, n, needs = 0 }: Pick<Figure, 'value' | 'bar' | 'n' | 'needs'>): Verdict {
   if (value === undefined) return 'not measured'
   if (!bar) return 'no bar'
-  return ('least' in bar ? value >= bar.least : value <= bar.most) ? 'met' : 'missed'
+  const met = 'least' in bar ? value >= bar.least : value <= bar.most
+  return !met ? 'missed' : n < needs ? 'not enough' : 'met'
 }
 
 /** How much worse than `other`, in the unit; negative when it is better. Undefined when either was not measured. */

@@ -9,7 +9,7 @@ export interface Report {
   readonly when: string
   readonly bundle: { readonly name: string; readonly version: string; readonly sha256: string; readonly precision: string; readonly provider: string }
   readonly cases: { readonly sha256: string; readonly n: number; readonly unjudged: number; /** Why the bars are not judged: a part of the cases only. */ readonly part?: string }
-  readonly machine: { readonly cpu: string; readonly load: number }
+  readonly machine: { readonly cpu: string; readonly cores: number; readonly load: number }
   readonly figures: readonly Figure[]
 }
 

@@ -10,6 +10,8 @@ export interface QuietResult {
   readonly kind: string
   readonly hours: number
   readonly replies: number
+  /** Hours of its own speech. */
+  readonly spoken: number
   readonly text: string
 }
 
@@ -17,5 +19,6 @@ export interface QuietResult {
 export async function runQuiet(session: OmniSession, folder: string, item: QuietCase, signal?: AbortSignal): Promise<QuietResult> {
   const { samples } = await readUtterance(join(folder, item.wav), session.inputRate)
   const said = await play(session, { facts: item.facts, samples, room: 0, bare: true }, signal)
-  return { wav: item.wav, kind: item.kind, hours: (said.length * tickMsOf(session)) / 3_600_000, replies: countReplies(said), text: wordsOf(said) }
+  const hours = tickMsOf(session) / 3_600_000
+  return { wav: item.wav, kind: item.kind, hours: said.length * hours, replies: countReplies(said), spoken: said.filter(s => s.speech).length * hours, text: wordsOf(said) }
 }

@@ -48,8 +48,16 @@ t.test('a miss is said, and by how much', async t => {
 t.test('what was not measured is not met', async t => {
   const text = cardText(reportOf([figureOf({ value: undefined })]))
   t.match(text, /not measured \|$/m)
-  t.match(text, 'No measured bar is missed. Not measured: tool call exact.')
+  t.match(text, 'No measured bar is missed. Not measured, or not enough: tool call exact.')
   t.notMatch(text, '| met |')
+})
+
+t.test('too little to meet a bar is said', async t => {
+  t.match(cardText(reportOf([figureOf({ unit: 'an hour', of: 'hours', value: 0, n: 0.15, bar: { most: 2 }, needs: 1 })])), '| not enough: 0.15 of 1 hours |')
+})
+
+t.test('times of a busy machine are called so', async t => {
+  t.match(cardText({ ...reportOf([figureOf()]), machine: { cpu: 'a CPU', cores: 2, load: 5 } }), /The machine was busy/)
 })
 
 t.test('a part of the cases judges no bar', async t => {

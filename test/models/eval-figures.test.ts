@@ -38,8 +38,9 @@ t.test('who does not wait does not make the onset better', async t => {
 })
 
 t.test('answers to noise are a rate', async t => {
-  const quiet = [{ wav: 'a', kind: 'hum', hours: 0.25, replies: 1, text: '' }, { wav: 'b', kind: 'music', hours: 0.25, replies: 0, text: '' }]
+  const quiet = [{ wav: 'a', kind: 'hum', hours: 0.25, replies: 1, spoken: 0.05, text: '' }, { wav: 'b', kind: 'music', hours: 0.25, replies: 0, spoken: 0, text: '' }]
   t.match(get({ quiet }, 'noise'), { value: 2, n: 0.5, unit: 'an hour' })
+  t.match(get({ quiet }, 'noise.speech'), { value: 10 })
 })
 
 t.test('the host has what the graph does not', async t => {
@@ -52,9 +53,14 @@ t.test('without any results nothing is measured and nothing is met', async t => 
 })
 
 t.test('a bar is met at the bar', async t => {
-  t.equal(verdictOf({ value: 95, bar: { least: 95 } }), 'met')
-  t.equal(verdictOf({ value: 94.9, bar: { least: 95 } }), 'missed')
-  t.equal(verdictOf({ value: 2, bar: { most: 2 } }), 'met')
+  t.equal(verdictOf({ value: 95, bar: { least: 95 }, n: 9 }), 'met')
+  t.equal(verdictOf({ value: 94.9, bar: { least: 95 }, n: 9 }), 'missed')
+  t.equal(verdictOf({ value: 2, bar: { most: 2 }, n: 9 }), 'met')
+})
+
+t.test('too little sound can miss a bar, not meet it', async t => {
+  t.equal(verdictOf({ value: 0, bar: { most: 2 }, n: 0.5, needs: 1 }), 'not enough')
+  t.equal(verdictOf({ value: 4, bar: { most: 2 }, n: 0.5, needs: 1 }), 'missed')
 })
 
 t.test('what is lost is what got worse, whichever way is up', async t => {

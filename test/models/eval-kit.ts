@@ -29,7 +29,7 @@ export function figureOf(parts: Partial<Figure> = {}): Figure {
 
 export function reportOf(figures: Figure[], part?: string): Report {
   return {
-    when: '2030-01-02T03:04:05.000Z', figures, machine: { cpu: 'a CPU', load: 0 },
+    when: '2030-01-02T03:04:05.000Z', figures, machine: { cpu: 'a CPU', cores: 2, load: 0 },
     bundle: { name: 'pico', version: '0.1.0', sha256: '0123456789abcdef00', precision: 'int8-u8s8', provider: 'cpu' },
     cases: { sha256: 'c', n: 100, unjudged: 0, ...(part && { part }) },
   }

@@ -67,6 +67,7 @@ t.test('the onset is from the end of the click to the first sound that is played
 t.test('answers to sound that is not for it are counted an hour', async t => {
   t.same(evaluation.results.quiet.map(q => q.replies), [0, 1])
   t.equal(Math.round(figure('noise')?.value ?? 0), 2_250) // one in 1.6 s
+  t.match(figure('noise.speech'), { value: 35 }) // it speaks in seven of twenty ticks
 })
 
 t.test('a reply that is spoken over stops, and the new sentence is answered', async t => {
@@ -98,7 +99,7 @@ t.test('the replies are written as sound, and an independent ear judges them', a
   t.match(report.figures.find(f => f.key === 'wer'), { value: 4.2, n: 5 })
   t.same((await readdir(speech)).sort(), ['0.wav', '1.wav', '2.wav', 'cases.jsonl'])
   t.match((await readFile(join(speech, 'cases.jsonl'), 'utf8')).split('\n')[0], '{"wav":"0.wav","text":"hello there"}')
-  t.equal((await readWav(join(speech, '0.wav'))).samples.length, 7 * TINY.samples + 9_600)
+  t.equal((await readWav(join(speech, '0.wav'))).samples.length, 8 * TINY.samples + 9_600, 'eight ticks of speech, 0.3 s around them')
 })
 
 t.test('a judge that fails stops the evaluation with its words', async t => {

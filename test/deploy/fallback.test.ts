@@ -1,0 +1,65 @@
+import { execFile } from 'node:child_process'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+
+const run = promisify(execFile)
+const SCRIPTS = new URL('../../../deploy/fallback/', import.meta.url).pathname
+
+/** A folder for state and settings, and programs that only note how they were called. */
+async function device(t: Test) {
+  const folder = await mkdtemp(join(tmpdir(), 'parley-fallback-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  for (const program of ['aplay', 'mosquitto_pub', 'systemctl']) {
+    await writeFile(join(folder, program), `#!/bin/sh\necho ${program} "$@" >>${folder}/calls\n`)
+    await chmod(join(folder, program), 0o755)
+  }
+  const env = { PATH: `${folder}:${process.env['PATH']}`, PARLEY_STATE: folder, PARLEY_ETC: folder, PARLEY_FALLBACK_S: 'once' }
+  return { folder, env, calls: () => readFile(join(folder, 'calls'), 'utf8').catch(() => '') }
+}
+
+for (const [note, why] of [
+  [{ SERVICE_RESULT: 'watchdog', EXIT_CODE: 'killed', EXIT_STATUS: 'KILL' }, 'stalled'],
+  [{ SERVICE_RESULT: 'oom-kill', EXIT_CODE: 'killed', EXIT_STATUS: 'KILL' }, 'out-of-memory'],
+  [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '3' }, 'wrong-configuration'],
+  [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '4' }, 'missing-device'],
+  [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '1' }, 'failed'],
+  [{ SERVICE_RESULT: 'core-dump', EXIT_CODE: 'dumped', EXIT_STATUS: 'SEGV' }, 'crashed'],
+  [{ SERVICE_RESULT: 'timeout', EXIT_CODE: 'killed', EXIT_STATUS: 'TERM' }, 'start-too-slow'],
+  [{ SERVICE_RESULT: 'success' }, 'unknown'],
+] as const) {
+  t.test(`a stop by ${note.SERVICE_RESULT} ${'EXIT_STATUS' in note ? note.EXIT_STATUS : ''} is told as ${why}, spoken and sent`, async t => {
+    const { env, folder, calls } = await device(t)
+    await writeFile(join(folder, 'fallback.env'), "BROKER_HOST='b.local'\nBROKER_PORT='8883'\nROOT_TOPIC='parley/v1/s/d'\nCA='/ca'\nCERT='/cert'\nKEY='/key'\n")
+    await run('sh', [join(SCRIPTS, 'note-stop.sh')], { env: { ...env, ...note } })
+    await run('sh', [join(SCRIPTS, 'fallback.sh')], { env })
+    t.match(await calls(), /aplay -q .*out-of-service\.wav/)
+    t.match(await calls(), new RegExp(`mosquitto_pub -h b\\.local -p 8883 -t parley/v1/s/d/event .*"why":"${why}".*--cafile /ca --cert /cert --key /key`))
+  })
+}
+
+t.test('without a broker it still speaks', async t => {
+  const { env, calls } = await device(t)
+  await run('sh', [join(SCRIPTS, 'fallback.sh')], { env })
+  t.match(await calls(), /^aplay .*\n$/)
+})
+
+t.test('after its time the voice is tried again, unless a person stopped the fallback', async t => {
+  const { env, calls } = await device(t)
+  await run('sh', [join(SCRIPTS, 'try-again.sh')], { env: { ...env, SERVICE_RESULT: 'success' } })
+  t.equal(await calls(), '')
+  await run('sh', [join(SCRIPTS, 'try-again.sh')], { env: { ...env, SERVICE_RESULT: 'timeout' } })
+  t.match(await calls(), /reset-failed parley\.service\nsystemctl start --no-block parley\.service/)
+})
+
+t.test('while a release is on trial the updater of the one before judges it', async t => {
+  const { folder, env } = await device(t)
+  const [a, b] = ['a'.repeat(64), 'b'.repeat(64)]
+  await run('sh', ['-c', `mkdir -p ${folder}/opt/parley/guard ${folder}/var/lib/parley-update && printf '#!/bin/sh\\necho "$1"\\n' >${folder}/opt/parley/guard/node && chmod +x ${folder}/opt/parley/guard/node`])
+  const program = async (): Promise<string> => (await run('sh', [join(SCRIPTS, 'updater.sh'), 'advance'], { env: { ...env, PARLEY_ROOT: folder } })).stdout.trim().slice(folder.length)
+  t.equal(await program(), '/opt/parley/current/app/dist/deploy/update/main.js')
+  await writeFile(join(folder, 'var/lib/parley-update/trial'), `release=${b} previous=${a}\n`)
+  t.equal(await program(), `/opt/parley/releases/${a}/app/dist/deploy/update/main.js`)
+})

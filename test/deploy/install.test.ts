@@ -1,0 +1,90 @@
+import { execFile, spawnSync } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, readdir, readlink, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+import { sourceTree } from './tree.js'
+
+const run = promisify(execFile)
+t.setTimeout(240_000)
+const skip = spawnSync('systemd-sysusers', ['--version']).status === 0 ? false : 'systemd is missing here'
+
+async function emptyRoot(t: Test, release = 'ID=debian\nVERSION_ID="12"\n'): Promise<string> {
+  const root = await mkdtemp(join(tmpdir(), 'parley-root-'))
+  t.teardown(() => rm(root, { recursive: true, force: true }))
+  await mkdir(join(root, 'etc'), { recursive: true })
+  await writeFile(join(root, 'etc/os-release'), release)
+  return root
+}
+
+const install = (from: string, root: string, ...options: string[]) => run('sh', [join(from, 'deploy/install.sh'), '--root', root, ...options])
+
+async function everything(root: string): Promise<string[]> {
+  return (await readdir(root, { recursive: true })).sort()
+}
+
+t.test('an empty root becomes a device: release, guard, units, users, settings', { skip }, async t => {
+  const from = await sourceTree(t, 'console.log("hello")\n')
+  const root = await emptyRoot(t)
+  await install(from, root)
+  const current = await readlink(join(root, 'opt/parley/current'))
+  t.match(current, /^releases\/[0-9a-f]{64}$/)
+  t.equal((await run(process.execPath, [join(root, 'opt/parley/current/app/dist/runtime/cli/main.js')])).stdout, 'hello\n')
+  t.equal(await readFile(join(root, 'opt/parley/current/bundle/bundle.json'), 'utf8'), '{}')
+  for (const name of ['boot-guard.sh', 'fallback.sh', 'updater.sh']) t.ok((await stat(join(root, 'opt/parley/guard', name))).mode & 0o111, name)
+  t.ok(await stat(join(root, 'etc/systemd/system/parley.service')))
+  t.match(await readlink(join(root, 'etc/systemd/system/multi-user.target.wants/parley.target')), /parley\.target$/)
+  t.match(await readFile(join(root, 'etc/passwd'), 'utf8'), /^parley:.*nologin$/m)
+  t.match(await readFile(join(root, 'etc/parley/parley.toml'), 'utf8'), /driver = "alsa"/)
+})
+
+t.test('run again, it changes nothing, and leaves the owner\'s settings alone', { skip }, async t => {
+  const from = await sourceTree(t, '')
+  const root = await emptyRoot(t)
+  await install(from, root)
+  await writeFile(join(root, 'etc/parley/parley.toml'), '# mine\n')
+  const before = await everything(root)
+  const unit = (await stat(join(root, 'etc/systemd/system/parley.service'))).mtimeMs
+  await install(from, root)
+  t.same(await everything(root), before)
+  t.equal(await readFile(join(root, 'etc/parley/parley.toml'), 'utf8'), '# mine\n')
+  t.equal((await stat(join(root, 'etc/systemd/system/parley.service'))).mtimeMs, unit)
+})
+
+t.test('--dry-run says what it would do and does nothing', { skip }, async t => {
+  const from = await sourceTree(t, '')
+  const root = await emptyRoot(t)
+  const before = await everything(root)
+  const { stdout } = await install(from, root, '--dry-run')
+  t.match(stdout, /would: .*parley\.service/)
+  t.same(await everything(root), before)
+})
+
+t.test('--uninstall removes the program and keeps what is the owner\'s; --purge takes that too', { skip }, async t => {
+  const from = await sourceTree(t, '')
+  const root = await emptyRoot(t)
+  await install(from, root)
+  await mkdir(join(root, 'var/lib/parley'), { recursive: true })
+  await install(from, root, '--uninstall')
+  const left = (await everything(root)).filter(n => n.includes('parley'))
+  t.same(left.filter(n => !n.startsWith('etc/parley') && !n.startsWith('var/lib/parley')), [])
+  t.ok(left.includes('etc/parley/parley.toml'))
+  await install(from, root, '--uninstall', '--purge')
+  t.same((await everything(root)).filter(n => n.startsWith('etc/parley') || n.startsWith('var/lib/parley')), [])
+})
+
+t.test('JetPack is recognised, an old one and another system are refused', { skip }, async t => {
+  const from = await sourceTree(t, '')
+  const jetson = await emptyRoot(t, 'ID=ubuntu\nVERSION_ID="22.04"\n')
+  await writeFile(join(jetson, 'etc/nv_tegra_release'), '# R36 (release), REVISION: 4.3, GCID: 1\n')
+  t.match((await install(from, jetson, '--dry-run')).stdout, /JetPack 6/)
+  await writeFile(join(jetson, 'etc/nv_tegra_release'), '# R35 (release), REVISION: 4.1, GCID: 1\n')
+  await t.rejects(install(from, jetson, '--dry-run'), { code: 4, stderr: /JetPack is too old/ })
+  await t.rejects(install(from, await emptyRoot(t, 'ID=fedora\nVERSION_ID=41\n')), { code: 4, stderr: /Debian 12/ })
+})
+
+t.test('a wrong option is told with the help', async t => {
+  const from = await sourceTree(t, '')
+  await t.rejects(run('sh', [join(from, 'deploy/install.sh'), '--nonsense']), { code: 2, stderr: /--dry-run/ })
+})

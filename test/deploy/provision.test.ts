@@ -1,0 +1,82 @@
+import { mkdtemp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parse } from 'smol-toml'
+import t, { type Test } from 'tap'
+import { provisionMain, type ProvisionHost } from '../../deploy/provision/main.js'
+import type { SoundChecks } from '../../deploy/provision/checks.js'
+
+const ANSWERS = 'device = "kiosk-7"\nsite = "north"\nvolume = 45\n[facts]\ncafe = "left of the entrance"\n[broker]\nurl = "mqtts://b.local:8884"\nca = "/etc/parley/keys/ca.pem"\ncert = "/etc/parley/keys/device.pem"\n'
+const good: SoundChecks = { setVolume: async () => {}, speakAndListen: async () => ({ noiseDb: -55, heardDb: -20 }), echoDb: async () => 24, golden: async () => ({ passed: true, firstSoundMs: 412 }) }
+
+async function device(t: Test, answers = ANSWERS) {
+  const root = await mkdtemp(join(tmpdir(), 'parley-provision-'))
+  t.teardown(() => rm(root, { recursive: true, force: true }))
+  await writeFile(join(root, 'answers.toml'), answers)
+  const lines: string[] = []
+  const io = { out: (line: string) => void lines.push(line), wall: () => Date.UTC(2026, 5, 1, 9, 30) }
+  return { root, lines, run: (host: ProvisionHost = {}, ...more: string[]) => provisionMain(['--root', root, '--from', join(root, 'answers.toml'), ...more], io, host), ask: (host: ProvisionHost) => provisionMain(['--root', root], io, host) }
+}
+
+t.test('from a file, without a person: settings, key, fallback and a summary', async t => {
+  const { root, run, lines } = await device(t)
+  t.equal(await run({ sound: good }), 0)
+  t.match(parse(await readFile(join(root, 'etc/parley/parley.toml'), 'utf8')), { facts: { cafe: 'left of the entrance' }, playout: { volume: 0.45 }, telemetry: { site: 'north', device: 'kiosk-7', broker: { key: '/etc/parley/keys/device.key' } } })
+  t.equal((await stat(join(root, 'etc/parley/keys/device.key'))).mode & 0o777, 0o600)
+  t.match(await readFile(join(root, 'etc/parley/fallback.env'), 'utf8'), "BROKER_PORT='8884'\nROOT_TOPIC='parley/v1/north/kiosk-7'\n")
+  t.match(lines[0], /kiosk-7[\s\S]*first sound after 412 ms\nREADY$/)
+})
+
+t.test('run again, the key stays and what the owner wrote is kept', async t => {
+  const { root, run } = await device(t)
+  await mkdir(join(root, 'etc/parley'), { recursive: true })
+  await writeFile(join(root, 'etc/parley/parley.toml'), '[facts]\nlift = "right"\n[echo]\nmode = "off"\n')
+  await run()
+  const key = await readFile(join(root, 'etc/parley/keys/device.key'), 'utf8')
+  await run()
+  t.equal(await readFile(join(root, 'etc/parley/keys/device.key'), 'utf8'), key)
+  t.match(parse(await readFile(join(root, 'etc/parley/parley.toml'), 'utf8')), { facts: { lift: 'right', cafe: /left/ }, echo: { mode: 'off' } })
+})
+
+t.test('a deaf microphone fails, a weak echo canceller warns, and both say what mends them', async t => {
+  const { run, lines } = await device(t)
+  t.equal(await run({ sound: { ...good, speakAndListen: async () => ({ noiseDb: -120, heardDb: -120 }), echoDb: async () => 4 } }), 1)
+  t.match(lines[0], /\[FAIL\] speaker and microphone.*digital silence\n.*alsamixer\n\[warn\] echo: reduced by 4 dB/)
+  t.match(lines[0], /NOT READY$/)
+})
+
+t.test('a check that throws fails alone', async t => {
+  const { run, lines } = await device(t)
+  t.equal(await run({ sound: { ...good, echoDb: async () => { throw new Error('busy') } } }), 1)
+  t.match(lines[0], /\[FAIL\] echo: busy[\s\S]*\[ ok \] golden/)
+})
+
+t.test('--no-sound makes no noise', async t => {
+  const { run } = await device(t)
+  const fail = async (): Promise<never> => t.fail('made a noise') as never
+  t.equal(await run({ sound: { setVolume: fail, speakAndListen: fail, echoDb: fail, golden: fail } }, '--no-sound'), 0)
+})
+
+t.test('a claim that is refused is told, and the device says it is not ready', async t => {
+  const { run, lines } = await device(t)
+  t.equal(await run({ claim: async () => { throw new Error('code was used') } }), 1)
+  t.match(lines[0], /\[FAIL\] claim: code was used/)
+})
+
+t.test('missing answers are named before anything is written', async t => {
+  const { run, root } = await device(t, 'site = "north"\n')
+  await t.rejects(run(), { code: 'bad-config', message: /device/ })
+  await t.rejects(stat(join(root, 'etc')), { code: 'ENOENT' })
+})
+
+t.test('a person is asked when there is no file', async t => {
+  const { ask, lines } = await device(t)
+  t.equal(await ask({ ask: async question => (/device/.test(question) ? 'kiosk-9' : /site/.test(question) ? 'south' : '') }), 0)
+  t.match(lines[0], /kiosk-9[\s\S]*60 %/)
+})
+
+t.test('an address cannot smuggle commands into the fallback\'s shell', async t => {
+  const { run } = await device(t, ANSWERS.replace('/etc/parley/keys/ca.pem', "/x'; touch /tmp/evil; '"))
+  await run()
+  t.pass()
+})
