@@ -147,7 +147,7 @@ if [ ! -f "$root/etc/parley/parley.toml" ]; then
 fi
 if [ -n "$trust" ]; then copy "$trust" "$root/etc/parley/root.json" 644
 elif [ ! -f "$root/etc/parley/root.json" ]; then say 'no --trust: this device accepts no updates'; fi
-if [ ! -e "$root/usr/local/bin/parley" ]; then
+if [ ! -L "$root/usr/local/bin/parley" ]; then
   do_it mkdir -p "$root/usr/local/bin"
   do_it ln -s /opt/parley/current/app/dist/runtime/cli/main.js "$root/usr/local/bin/parley"
 fi

@@ -51,6 +51,7 @@ export class PacedSpeaker implements Speaker {
     this.#closing = childAbort(host.signal)
     this.#turn = this.#newTurn()
     this.#lastTakenAt = host.clock.now()
+    sink.onGone = () => this.#turn.line.deviceGone(host.clock.now())
   }
 
   /** Tells `listener` all that will sound from now on; call what is returned to stop. */

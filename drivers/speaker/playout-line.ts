@@ -1,6 +1,6 @@
 interface Chunk {
   startsAt: number
-  readonly ms: number
+  ms: number
   state: 'sent' | 'taken' | 'lost'
 }
 
@@ -55,6 +55,18 @@ export class PlayoutLine {
     if (chunk.state !== 'sent') return
     chunk.state = 'lost'
     this.#lostMs += chunk.ms
+  }
+
+  /** The device is gone: of what it had taken, only what was over by `now` was heard. */
+  deviceGone(now: number): void {
+    for (const chunk of this.#open) {
+      if (chunk.state !== 'taken') continue
+      const heard = Math.min(chunk.ms, Math.max(0, now - chunk.startsAt))
+      this.#lostMs += chunk.ms - heard
+      chunk.ms = heard
+    }
+    this.#end = Math.min(this.#end, now)
+    this.#takenEnd = Math.min(this.#takenEnd, now)
   }
 
   /** Gives up what the device has not taken. */

@@ -8,6 +8,8 @@ export interface Sink {
   silence(now: number): void
   /** The device took nothing for too long: throw it away and get another. */
   restart(): void
+  /** Set by the speaker; called when the device ended by itself: what it had taken and not yet played is lost. */
+  onGone?: (() => void) | undefined
   /** What went wrong, in numbers. */
   counters(): Readonly<Record<string, number>>
   close(now: number): Promise<void>

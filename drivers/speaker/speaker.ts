@@ -39,6 +39,7 @@ export class ForkedSink implements Sink {
   #writes = 0
   #crashes = 0
   #running: Promise<void>
+  onGone: (() => void) | undefined
 
   constructor(config: ChildConfig, host: Host) {
     checkConfig(config)
@@ -114,6 +115,7 @@ export class ForkedSink implements Sink {
     await this.#process.gone
     if (signal.aborted) return
     this.#crashes++
+    this.onGone?.()
     // One that had opened the device is replaced soon; one that could not is not tried in a tight loop.
     const waitMs = this.#waitMs = this.#process.opened ? BACKOFF_MS.first : Math.min(this.#waitMs * 2, BACKOFF_MS.most)
     this.#host.log.warn({ driver: 'speaker', why: this.#process.why, retryMs: waitMs }, 'speaker process ended: started again')

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { mkdtemp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { parse } from 'smol-toml'
 import t, { type Test } from 'tap'
 import { provisionMain, type ProvisionHost } from '../../deploy/provision/main.js'
@@ -75,8 +77,10 @@ t.test('a person is asked when there is no file', async t => {
   t.match(lines[0], /kiosk-9[\s\S]*60 %/)
 })
 
-t.test('an address cannot smuggle commands into the fallback\'s shell', async t => {
-  const { run } = await device(t, ANSWERS.replace('/etc/parley/keys/ca.pem', "/x'; touch /tmp/evil; '"))
+t.test('an answer cannot smuggle commands into the fallback\'s shell', async t => {
+  const { run, root } = await device(t, ANSWERS.replace('"/etc/parley/keys/ca.pem"', JSON.stringify(`/x'; touch evil; echo '`)))
   await run()
-  t.pass()
+  const { stdout } = await promisify(execFile)('sh', ['-c', '. ./etc/parley/fallback.env; printf %s "$CA"; ls'], { cwd: root })
+  t.match(stdout, '/x; touch evil; echo ')
+  t.notMatch(stdout, /^evil$/m)
 })

@@ -96,7 +96,7 @@ for (const way of ['over HTTP', 'from a USB stick'] as const) {
     const clock = new ManualClock(START)
     const layout = new Layout(root)
     const around = { root, clock, restart: async () => void (await writeStatus({ release: (await currentRelease(realDisk, layout)) ?? '', startedAt: START, selfTest: 'passed', broker: 'reached' }, join(root, 'run/parley/status.json'))) }
-    t.equal(await updateMain(['advance'], v.io, around), 0, v.lines.at(-1))
+    t.equal(await updateMain(['advance'], v.io, around), 0, v.lines.at(-1) ?? '')
     const now = await currentRelease(realDisk, layout)
     t.not(now, old)
     t.equal(await readFile(join(root, 'opt/parley/current/app/main.js'), 'utf8'), 'two')
