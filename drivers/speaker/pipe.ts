@@ -41,6 +41,7 @@ class PipeSink implements Sink {
   #failure: unknown
   #crashes = 0
   #closed = false
+  onGone: (() => void) | undefined
 
   constructor(config: Config, host: Host) {
     this.#config = config
@@ -116,6 +117,7 @@ class PipeSink implements Sink {
       this.#child = undefined
       this.#failure = why
       this.#crashes++
+      this.onGone?.()
       this.#host.log.warn({ driver: this.#config.name, program: this.#config.program }, 'player ended')
     }
     child.once('error', lost)
