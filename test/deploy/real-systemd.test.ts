@@ -1,20 +1,26 @@
 import { execFile } from 'node:child_process'
-import { cp, readFile, readlink, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, readlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { build } from '../../deploy/release/build.js'
+import { channelPath } from '../../deploy/release/main.js'
+import { releaseHash } from '../../deploy/update/manifest.js'
 import { Container, whyNot } from './container.js'
 import { sourceTree } from './tree.js'
+import { Vendor } from './tuf-kit.js'
 
 const skip = whyNot()
 t.setTimeout(420_000)
 
 /** In the place of the runtime: does what a file tells it, and reports to systemd with our own code. */
 const MAIN = `
-import { readFileSync } from 'node:fs'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { systemClock } from '../../base/clock.js'
 import { openNotifier } from '../../deploy/notify/notify.js'
 import { Watchdog, watchdogLimitMs } from '../../deploy/notify/watchdog.js'
+import { writeStatus } from '../../deploy/update/status.js'
 const mode = () => { try { return readFileSync('/var/lib/parley/mode', 'utf8').trim() } catch { return 'well' } }
 if (mode() === 'crash') process.exit(1)
 let at = performance.now()
@@ -26,6 +32,7 @@ const stop = new AbortController()
 process.on('SIGTERM', () => { dog.stopping(); process.exit(0) })
 if (mode() === 'build') { dog.extend(8000, 'builds the engine'); await systemClock.sleep(5000) }
 dog.ready()
+await writeStatus({ release: readlinkSync('/opt/parley/current').slice('releases/'.length), startedAt: Date.now(), selfTest: mode() === 'mute' ? 'failed' : 'passed', broker: 'reached' })
 await dog.run(watchdogLimitMs() ?? 1000, stop.signal)
 `
 
@@ -95,9 +102,45 @@ t.test('under a real systemd', { skip }, async t => {
     t.match(await readFile(box.path('var/lib/parley-update/flipped'), 'utf8'), bad)
   })
 
-  await t.test('the updater runs inside its sandbox and says what it found', async t => {
-    await writeFile(box.path('var/lib/parley-update/trial'), '')
+  const line = async (): Promise<string> => readFile(box.path('var/lib/parley-update/journal.json'), 'utf8')
+  const vendor = await Vendor.open(t, Date.now())
+  await box.put('etc/parley/root.json', await readFile(vendor.path('metadata/1.root.json'), 'utf8'))
+  await box.put('etc/parley/parley.toml', '[update]\nfrom = "/media/stick"\nquietMinutes = 0\nreserveMegabytes = 1\n')
+  /** A release as the vendor makes it, on a stick. */
+  const stick = async (version: string, sequence: number): Promise<string> => {
+    await writeFile(join(from, 'package.json'), JSON.stringify({ name: 'parley', version, type: 'module' }))
+    const app = await mkdtemp(join(vendor.folder, 'app-'))
+    for (const name of ['dist', 'package.json']) await cp(join(from, name), join(app, name), { recursive: true })
+    const { bytes } = await build({ version, sequence, arch: process.arch as 'x64', parts: { app, node_modules: join(from, 'node_modules'), bundle: join(from, 'models/pico') } }, vendor.path(''))
+    await vendor.repository.setTarget(channelPath('stable', process.arch), bytes)
+    await vendor.repository.sign(vendor.named('targets'))
+    await vendor.publish()
+    await cp(vendor.path(''), box.path('media/stick'), { recursive: true })
+    return releaseHash(bytes)
+  }
+  const update = async (): Promise<void> => {
     await box.run('systemctl', 'start', 'parley-update.service').catch(() => {})
-    t.match(await box.journal('parley-update.service'), /\bidle\b/)
+    // The trial is judged by the next run, once the new release has said how it is.
+    await box.until('parley.service', 'ActiveState', /^active$/, 20_000)
+    await delay(1_500)
+    await box.run('systemctl', 'start', 'parley-update.service').catch(() => {})
+  }
+
+  await t.test('a signed release on a stick is installed, tried and committed by the unit in its sandbox', async t => {
+    const next = await stick('2.0.0', 2)
+    await update()
+    t.equal(await readlink(box.path('opt/parley/current')), `releases/${next}`, await box.journal('parley-update.service'))
+    t.match(await line(), /"state":"idle"/)
+    t.equal(await box.show('parley.service', 'ActiveState'), 'active')
+  })
+
+  await t.test('a release that does not answer its golden utterance is undone', async t => {
+    const before = await readlink(box.path('opt/parley/current'))
+    await mode('mute')
+    const bad = await stick('3.0.0', 3)
+    await update()
+    await box.until('parley.service', 'ActiveState', /^active$/, 20_000)
+    t.equal(await readlink(box.path('opt/parley/current')), before, await box.journal('parley-update.service'))
+    t.match(await line(), bad)
   })
 })

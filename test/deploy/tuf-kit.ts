@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Test } from 'tap'
@@ -7,7 +7,6 @@ import { Repository } from '../../deploy/release/repository.js'
 import { FolderSource } from '../../deploy/update/source.js'
 import { Trust } from '../../deploy/update/trust.js'
 import { realDisk } from '../../deploy/update/real-disk.js'
-import { readFile } from 'node:fs/promises'
 
 export const START = Date.UTC(2026, 5, 1)
 export const DAY = 86_400_000
@@ -25,10 +24,11 @@ export class Vendor {
     this.repository = new Repository(join(folder, 'repo'), () => this.wall)
   }
 
-  static async open(t: Test): Promise<Vendor> {
+  static async open(t: Test, wall = START): Promise<Vendor> {
     const folder = await mkdtemp(join(tmpdir(), 'parley-vendor-'))
     t.teardown(() => rm(folder, { recursive: true, force: true }))
     const vendor = new Vendor(folder)
+    vendor.wall = wall
     await mkdir(join(folder, 'keys'))
     for (const name of ['a', 'b', 'c', 'targets', 'targets2', 'snapshot', 'timestamp']) vendor.keys[name] = await Signer.create(join(folder, 'keys'), name)
     await vendor.repository.init({
