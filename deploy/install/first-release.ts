@@ -2,10 +2,9 @@ import { cp, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { pathToFileURL } from 'node:url'
 import { describe } from '../../base/errors.js'
 import { writeFileAtomic } from '../../base/files.js'
-import { processIo, type Io } from '../io.js'
+import { isProgram, processIo, type Io } from '../io.js'
 import { build } from '../release/build.js'
 import { switchLink } from '../update/atomic.js'
 import { currentRelease } from '../update/journal.js'
@@ -56,7 +55,7 @@ export async function installMain(argv: readonly string[], io: Io): Promise<numb
   return 0
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+if (isProgram(import.meta.url)) {
   process.exitCode = await installMain(process.argv.slice(2), processIo).catch(error => {
     process.stderr.write(`parley install: ${describe(error)}\n`)
     return 5

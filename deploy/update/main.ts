@@ -1,14 +1,13 @@
 import { execFile } from 'node:child_process'
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { parse } from 'smol-toml'
 import { z } from 'zod'
 import { systemClock, type Clock } from '../../base/clock.js'
 import { ParleyError, describe, isMissing, systemCode } from '../../base/errors.js'
 import { writeFileAtomic } from '../../base/files.js'
-import { processIo, type Io } from '../io.js'
+import { isProgram, processIo, type Io } from '../io.js'
 import { prepareEngines } from '../jetson/prepare.js'
 import { channelPath } from '../release/main.js'
 import { currentRelease, readJournal, readTrial } from './journal.js'
@@ -112,7 +111,7 @@ async function restart(): Promise<void> {
   await promisify(execFile)('systemctl', ['restart', '--no-block', 'parley.service'])
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+if (isProgram(import.meta.url)) {
   process.exitCode = await updateMain(process.argv.slice(2), processIo).catch(error => {
     process.stderr.write(`parley update: ${describe(error)}\n`)
     return 5

@@ -61,7 +61,7 @@ export class Trust {
     const before = parseSaved(await this.#disk.read(this.#path))
     const found: Saved = before ?? { root: (await this.#firstRoot()).toString('utf8') }
     const store = new TrustedMetadataStore(Buffer.from(found.root))
-    // tuf-js takes the time from the system when it is made; a test proves that this reaches it (`trust-time.test.ts`).
+    // tuf-js takes the time from the system when it is made; a test proves that this reaches it (`trust.test.ts`).
     ;(store as unknown as { referenceTime: Date }).referenceTime = now
     const keep = async (): Promise<void> => {
       const text = JSON.stringify(found)
