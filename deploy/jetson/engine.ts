@@ -26,8 +26,11 @@ const LIMIT_MS = 90 * 60_000
 
 /** Builds an engine unless it is there. True: it was built. The old engines stay until `dropEngines`. */
 export async function buildEngine(machine: Machine, clock: Clock, order: EngineOrder, onProgress: (progress: BuildProgress) => void, signal: AbortSignal): Promise<boolean> {
-  if (await stat(order.engine).catch(() => undefined)) return false
   const folder = dirname(order.engine)
+  if (await stat(order.engine).catch(() => undefined)) {
+    await syncFolder(folder) // the one who built it may have been killed before this
+    return false
+  }
   await mkdir(folder, { recursive: true })
   const temp = `${order.engine}.tmp`
   const times = join(folder, 'build-times.json')

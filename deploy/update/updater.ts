@@ -55,6 +55,7 @@ export type Pause = { readonly state: State; readonly waiting?: string }
  * 3. The trial file is on the disk for good before the link is switched: no start of a new release is uncounted.
  * 4. What is done is written down before; doing it twice does no harm.
  * 5. One step commits: the removal of the trial file.
+ * 6. What was found is made safe before anything is built on it.
  */
 export class Updater {
   readonly #p: Parts
@@ -68,6 +69,9 @@ export class Updater {
   /** After any stop. Finds out what the journal, the link and the boot guard say together, and goes on from there. */
   async recover(): Promise<Journal> {
     const { disk, layout } = this.#p
+    // A process that was killed between a rename and its sync left a name that we can see and a power cut can take. What we
+    // build on must be safe first: else the journal says `verified` and the part is gone, or the old release returns untried.
+    for (const folder of [layout.app, layout.releases, layout.state, layout.store]) if (await disk.stat(folder)) await disk.syncFolder(folder)
     const line = await readJournal(disk, layout)
     const current = await currentRelease(disk, layout)
     const trial = await readTrial(disk, layout)
@@ -158,7 +162,10 @@ export class Updater {
         // A clock that was set back must not make the trial endless, nor one set forward end it: then it begins again.
         const trialMs = clock.wall() - line.since
         if (trialMs < 0) return this.#write({ ...line, since: clock.wall() })
-        const verdict = judge(await host.observe(), line.wanted.hash, trialMs, settings)
+        const seen = await host.observe()
+        // It came up and answered: what ends it after this, a plug that is pulled say, is no failed start of its own.
+        if (seen.release === line.wanted.hash && seen.selfTest === 'passed') await removeDurably(disk, layout.boots)
+        const verdict = judge(seen, line.wanted.hash, trialMs, settings)
         if (verdict.do === 'wait') return verdict.for
         if (verdict.do === 'roll-back') return this.#write({ ...line, state: 'rolling-back', reason: verdict.reason })
         await removeDurably(disk, layout.trial)

@@ -9,7 +9,7 @@ import { MemorySource, makeRelease, type Made } from './kit.js'
 import { PowerCut, SimDisk, seeded } from './sim-disk.js'
 import { guard } from './guard-model.js'
 
-const RUNS = Number(process.env['PARLEY_KILL_RUNS'] ?? 1_200)
+const RUNS = Number(process.env['PARLEY_KILL_RUNS'] ?? 3_000)
 // A loaded machine needs some 50 ms for a life, an idle one 5.
 t.setTimeout(300_000)
 const layout = new Layout('/')
@@ -24,6 +24,8 @@ class Device {
   readonly clock = new ManualClock(Date.UTC(2026, 0, 1))
   readonly source: MemorySource
   #crashed = 0
+  /** Starts of the new release while it was on trial. */
+  trialStarts = 0
 
   constructor(readonly old: Made, readonly next: Made, readonly fate: Fate, random: () => number) {
     this.disk = new SimDisk(random)
@@ -48,6 +50,7 @@ class Device {
   /** A start of the service; one that crashes is started again, as systemd does, until the guard has gone back. */
   async start(): Promise<void> {
     for (this.#crashed = 0; ; this.#crashed++) {
+      if (await this.disk.stat(layout.trial) && (await currentRelease(this.disk, layout)) === this.next.hash) this.trialStarts++
       await guard(this.disk, layout)
       const current = await currentRelease(this.disk, layout)
       if (this.fate !== 'crashes' || current !== this.next.hash) return
@@ -117,7 +120,7 @@ async function life(seed: number, steps: Readonly<Record<Fate, number>>, spoil: 
   for (let i = 0; i < stops; i++) {
     device.disk.stopAfter(Math.floor(random() * steps[fate]))
     const finished = await survive(device, () => device.update())
-    device.disk.restart(random() < 0.3 ? 'kill' : 'cut')
+    device.disk.restart(random() < 0.5 ? 'kill' : 'cut')
     const wrong = await device.broken()
     if (wrong) return `${wrong} (${fate}, stop ${i})`
     if (finished) break
@@ -133,7 +136,10 @@ async function life(seed: number, steps: Readonly<Record<Fate, number>>, spoil: 
   const line = await readJournal(device.disk, layout)
   if (line.state !== 'idle') return `it stays in ${line.state} (${fate})`
   const current = await currentRelease(device.disk, layout)
-  if (current !== (fate === 'good' ? next : old).hash) return `it ends with the wrong release (${fate})`
+  // Three cuts during one trial look like three failures, and going back is right: it cannot know better.
+  const tooOften = fate === 'good' && device.trialStarts > 3 && JSON.stringify(line).includes('did not stay up in 3 starts')
+  if (tooOften && current === old.hash) return device.broken()
+  if (current !== (fate === 'good' ? next : old).hash) return `it ends with the wrong release (${fate}, ${device.trialStarts} starts on trial)`
   if (fate === 'good' && device.disk.tree(layout.release(next.hash))['engine.plan'] !== 'built here') return 'what was built for it is missing'
   const rest = (await device.disk.list(layout.releases)).filter(name => name !== old.hash && name !== next.hash)
   if (rest.length) return `${rest.join(', ')} was left over`
@@ -174,6 +180,32 @@ t.test('a stop at each single step of an update, once by kill −9 and once by a
       await device.start()
       for (let i = 0; i < 3; i++) await device.update()
       if (wrong || (await currentRelease(device.disk, layout)) !== next.hash) failures.push(`step ${at}, ${how}: ${wrong ?? 'not the new one'}`)
+    }
+  }
+  t.same(failures, [])
+})
+
+t.test('a kill at each single step and a power cut soon after: what a killed process left unsynced is not built on', async t => {
+  const failures: string[] = []
+  for (const fate of ['good', 'bad-answer', 'crashes'] as const) {
+    const steps = await cleanSteps(fate)
+    for (let at = 0; at < steps; at++) {
+      const random = seeded(at)
+      for (const soon of [1, 4, 9, 16, 40]) {
+        const device = new Device(old, next, fate, random)
+        await device.install()
+        device.disk.stopAfter(at)
+        await survive(device, () => device.update())
+        device.disk.restart('kill')
+        device.disk.stopAfter(soon + Math.floor(random() * soon))
+        await survive(device, async () => { await device.start(); await device.update() })
+        device.disk.restart('cut')
+        const wrong = await device.broken()
+        await device.start()
+        for (let i = 0; i < 3; i++) await device.update()
+        const ends = (await currentRelease(device.disk, layout)) === (fate === 'good' ? next : old).hash
+        if (wrong || !ends) failures.push(`${fate}, step ${at}, cut after ${soon}: ${wrong ?? 'the wrong release'}`)
+      }
     }
   }
   t.same(failures, [])

@@ -6,6 +6,7 @@ import { currentRelease, readJournal } from '../../deploy/update/journal.js'
 import { Layout, linkTo } from '../../deploy/update/layout.js'
 import { inWindow, judge, updateSettings, type Observation } from '../../deploy/update/policy.js'
 import { Updater, type UpdateEvent, type UpdateHost } from '../../deploy/update/updater.js'
+import { guard } from './guard-model.js'
 import { MemorySource, makeRelease, type Made } from './kit.js'
 import { SimDisk, seeded } from './sim-disk.js'
 
@@ -102,6 +103,16 @@ t.test('a trial that never ends is undone after its limit', async t => {
   await d.clock.advance(241 * MINUTE)
   await d.updater.advance(signal)
   t.equal(await d.current(), old.hash)
+})
+
+t.test('once the new release has answered, pulling the plug does not count against it', async t => {
+  const d = await device({ see: { quietMs: 0 } })
+  await d.updater.advance(signal)
+  for (let i = 0; i < 6; i++) {
+    await guard(d.disk, layout)
+    await d.updater.advance(signal)
+  }
+  t.equal(await d.current(), next.hash)
 })
 
 t.test('a downgrade is refused', async t => {
