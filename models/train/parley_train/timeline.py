@@ -189,8 +189,6 @@ class Composer:
                     start = line.put("heard", start + (rng.random() < 0.25), list(word), False)
                 start += rng.randint(0, 1)
             line.extend(start, False)
-            for k in range(at, start):
-                line.text_known[k] = 1
             at = self.reply(line, start, e.missing if absent else e.reply, e.calls, e.style, None, False) + rng.randint(1, 4)
         line.extend(at, False)
         return line
