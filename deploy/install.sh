@@ -9,6 +9,7 @@ deploy/install.sh [options]        as root
 
   --from DIR      a built source tree (default: the one that this script lies in)
   --trust FILE    the vendor's 1.root.json; without it no update is accepted
+  --node FILE     the node to run with, 20.17 or newer (default: bin/node of the tree, then the one on the PATH)
   --audio alsa    the card belongs to parley alone (default: nothing between it and the microphone, 20 ms frames)
   --audio pulse   a PipeWire or PulseAudio server that other programs use too; it must run for the user parley
   --root DIR      into a folder instead of /: no packages, no running services
@@ -21,10 +22,10 @@ Exit codes: 0 done, 2 wrong option, 4 this system is not supported or something 
 TEXT
 }
 
-root= from=$(dirname "$(dirname "$(readlink -f "$0")")") trust= audio=alsa packages=yes dry=no uninstall=no purge=no
+root= node= from=$(dirname "$(dirname "$(readlink -f "$0")")") trust= audio=alsa packages=yes dry=no uninstall=no purge=no
 while [ $# -gt 0 ]; do
   case $1 in
-    --from|--trust|--audio|--root) [ $# -ge 2 ] || { echo "$1 needs a value" >&2; exit 2; }; eval "${1#--}=\$2"; shift ;;
+    --from|--trust|--audio|--root|--node) [ $# -ge 2 ] || { echo "$1 needs a value" >&2; exit 2; }; eval "${1#--}=\$2"; shift ;;
     --no-packages) packages=no ;;
     --dry-run) dry=yes ;;
     --uninstall) uninstall=yes ;;
@@ -54,10 +55,12 @@ copy() {
 }
 
 if [ "$uninstall" = yes ]; then
-  if live; then do_it systemctl disable --now $units >/dev/null 2>&1 || true; fi
+  # One by one: one that is not there must not keep the others running. The target first, so that nothing starts them again.
+  if live; then for unit in parley.target parley-update.timer $units; do do_it systemctl disable --now "$unit" 2>/dev/null || true; done; fi
   for unit in $units; do do_it rm -f "$root/etc/systemd/system/$unit"; done
   do_it rm -f "$root/etc/systemd/system/multi-user.target.wants/parley.target"
   do_it rm -rf "$root/etc/systemd/system/parley.target.wants"
+  do_it rm -f "$root/etc/systemd/system/parley.service.d/notify.conf"
   do_it rm -f "$root/usr/lib/sysusers.d/parley.conf" "$root/usr/lib/tmpfiles.d/parley.conf" "$root/etc/udev/rules.d/70-parley.rules" "$root/etc/systemd/journald.conf.d/parley.conf" "$root/usr/local/bin/parley"
   do_it rm -rf "$root/opt/parley" "$root/var/lib/parley-update"
   if [ "$purge" = yes ]; then do_it rm -rf "$root/etc/parley" "$root/var/lib/parley" "$root/var/lib/parley-screen" "$root/var/log/parley"; fi
@@ -83,7 +86,14 @@ if [ -r "$root/etc/nv_tegra_release" ]; then
 fi
 say "system: $system${jetson:+, $jetson}"
 [ -n "$root" ] || [ "$(id -u)" = 0 ] || missing 'it must run as root: sudo deploy/install.sh'
-node=$(command -v node) || missing 'node is missing: 20.17 or newer is needed (https://nodejs.org)'
+# A node that a person keeps in his home is not to be seen by the services, and one that was handed over is ours: both are copied.
+# One of the system stays where it is, with the libraries that it needs, and is kept up to date with it.
+copied=yes
+if [ -z "$node" ] && [ -x "$from/bin/node" ]; then node=$from/bin/node; fi
+if [ -z "$node" ]; then
+  node=$(command -v node) || missing 'node is missing: --node FILE, or 20.17 or newer on the PATH'
+  case $(readlink -f "$node") in /home/*|/root/*) ;; *) copied=no ;; esac
+fi
 node=$(readlink -f "$node")
 "$node" -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 17) ? 0 : 1)' || missing "$("$node" -v) is too old: 20.17 or newer is needed"
 [ -f "$from/dist/deploy/install/first-release.js" ] || missing "$from is not built: npm ci && npm run build"
@@ -111,7 +121,11 @@ copy "$from/systemd/journald.conf.d/parley.conf" "$root/etc/systemd/journald.con
 copy "$from/deploy/update/boot-guard.sh" "$root/opt/parley/guard/boot-guard.sh" 755
 for script in fallback.sh try-again.sh note-stop.sh updater.sh; do copy "$from/deploy/fallback/$script" "$root/opt/parley/guard/$script" 755; done
 copy "$from/deploy/fallback/out-of-service.wav" "$root/opt/parley/guard/out-of-service.wav" 644
-if [ "$(readlink "$root/opt/parley/guard/node" 2>/dev/null)" != "$node" ]; then
+copy "$from/deploy/install/parley.sh" "$root/opt/parley/guard/parley" 755
+if [ "$copied" = yes ]; then
+  [ ! -L "$root/opt/parley/guard/node" ] || do_it rm -f "$root/opt/parley/guard/node"
+  copy "$node" "$root/opt/parley/guard/node" 755
+elif [ "$(readlink "$root/opt/parley/guard/node" 2>/dev/null)" != "$node" ]; then
   do_it ln -s "$node" "$root/opt/parley/guard/.node.new"
   do_it mv -fT "$root/opt/parley/guard/.node.new" "$root/opt/parley/guard/node"
 fi
@@ -149,7 +163,18 @@ if [ -n "$trust" ]; then copy "$trust" "$root/etc/parley/root.json" 644
 elif [ ! -f "$root/etc/parley/root.json" ]; then say 'no --trust: this device accepts no updates'; fi
 if [ ! -L "$root/usr/local/bin/parley" ]; then
   do_it mkdir -p "$root/usr/local/bin"
-  do_it ln -s /opt/parley/current/app/dist/runtime/cli/main.js "$root/usr/local/bin/parley"
+  do_it ln -s /opt/parley/guard/parley "$root/usr/local/bin/parley"
+fi
+
+# Without its addon the voice reports through a program, and systemd must listen to that one too.
+dropin=$root/etc/systemd/system/parley.service.d/notify.conf
+addon=$root/opt/parley/current/app/dist/deploy/notify/notify.node
+if [ "$dry" = no ] && [ -e "$addon" ]; then
+  [ ! -e "$dropin" ] || { rm -f "$dropin"; changed=yes; }
+elif [ "$dry" = no ] && [ ! -e "$dropin" ]; then
+  mkdir -p "${dropin%/*}"
+  printf '[Service]\nNotifyAccess=all\n' >"$dropin"
+  changed=yes
 fi
 
 # --- on

@@ -32,6 +32,14 @@ export interface Microphone extends Part {
   frames(): AsyncIterable<AudioFrame>
 }
 
+/** Who must know what really sounds: the echo gate. */
+export interface PlaybackListener {
+  /** This will sound; `at` is monotonic ms of its first sample, up to 80 ms from now. */
+  played(frame: { readonly at: number; readonly rate: number; readonly samples: Float32Array }): void
+  /** Nothing that was announced for later than `at` sounds. */
+  cut(at: number): void
+}
+
 /** Sound out, paced by its device. */
 export interface Speaker extends Part {
   readonly kind: 'speaker'
@@ -46,6 +54,8 @@ export interface Speaker extends Part {
   queuedMs(): number
   /** Resolves once all that was written has been heard. */
   drain(signal?: AbortSignal): Promise<void>
+  /** Tells `listener` all that will sound from now on; call what is returned to stop. */
+  tap(listener: PlaybackListener): () => void
 }
 
 export interface Camera extends Part {

@@ -38,8 +38,8 @@ export interface OmniSession extends AsyncDisposable {
   step(tick: Tick, signal?: AbortSignal): Promise<Said>
   /** Replaces the facts, as `key: value` lines; the model reads them before the next tick. */
   setFacts(facts: readonly string[]): Promise<void>
-  /** Puts a line on the input text channel, a token a tick: an event (`battery 9`, `person arrived`), or a typed turn. */
-  tell(line: string, kind?: 'event' | 'typed'): void
+  /** Puts a line on the input text channel, a token a tick: an event (`battery 9`, `person arrived`), or a typed turn. `say`: words that it says as they are, in its own voice. */
+  tell(line: string, kind?: 'event' | 'typed' | 'say'): void
   /** Forgets the talk, keeps the facts. */
   reset(): Promise<void>
   /** How many times the child was respawned. */

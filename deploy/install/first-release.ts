@@ -8,6 +8,7 @@ import { isProgram, processIo, type Io } from '../io.js'
 import { build } from '../release/build.js'
 import { switchLink } from '../update/atomic.js'
 import { currentRelease } from '../update/journal.js'
+import { copyDependencies } from './dependencies.js'
 import { Layout, linkTo } from '../update/layout.js'
 import { realDisk } from '../update/real-disk.js'
 import { stage } from '../update/stage.js'
@@ -15,6 +16,8 @@ import { Store } from '../update/store.js'
 
 /** What of a source tree runs on a device. */
 const APP = ['package.json', 'LICENSE', 'dist', 'docs', 'deploy', 'systemd']
+/** Tests, and what only helps to find errors in them. */
+const NOT_APP = /\/dist\/(test|\.tsbuildinfo|\.built)(\/|$)|\.js\.map$/
 
 /**
  * Makes a release out of a built source tree, in the same way in which an update makes one, so that the first update can keep
@@ -27,10 +30,11 @@ export async function firstRelease(from: string, root: string, options: { sequen
   try {
     for (const name of APP) {
       if (!(await stat(join(from, name)).catch(() => undefined))) continue // not every tree has docs
-      await cp(join(from, name), join(temp, name), { recursive: true, verbatimSymlinks: true, filter: path => !/\/dist\/(test|\.tsbuildinfo)/.test(path) })
+      await cp(join(from, name), join(temp, 'app', name), { recursive: true, verbatimSymlinks: true, filter: path => !NOT_APP.test(path) })
     }
-    const parts: Record<string, string> = { app: temp }
-    for (const [part, folder] of [['node_modules', 'node_modules'], ['bundle', 'models/pico']] as const) if (await stat(join(from, folder)).catch(() => undefined)) parts[part] = join(from, folder)
+    const parts: Record<string, string> = { app: join(temp, 'app'), node_modules: join(temp, 'node_modules') }
+    await copyDependencies(from, parts['node_modules'] as string)
+    if (await stat(join(from, 'models/pico')).catch(() => undefined)) parts['bundle'] = join(from, 'models/pico')
     await realDisk.makeFolder(layout.state)
     await realDisk.makeFolder(layout.releases)
     const packed = join(layout.state, 'packing')

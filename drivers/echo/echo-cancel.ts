@@ -20,7 +20,7 @@ export interface EchoFigures {
 }
 
 /** Its default gain control would cut the microphone to a third. */
-const WEBRTC = ['aec_method=webrtc', 'rate=16000', 'channels=1', 'use_master_format=0', 'aec_args="analog_gain_control=0 digital_gain_control=0"']
+export const WEBRTC = ['aec_method=webrtc', 'rate=16000', 'channels=1', 'use_master_format=0', 'aec_args="analog_gain_control=0 digital_gain_control=0"']
 
 /** The canceller that is set up already, if any. */
 export async function findEchoCanceller(): Promise<EchoCanceller | undefined> {

@@ -1,6 +1,6 @@
 import { MIC_RATE, type AudioFrame } from '../../base/frames.js'
 import { Resampler } from '../../base/resample.js'
-import type { PlaybackListener } from '../speaker/sink.js'
+import type { PlaybackListener } from '../contract.js'
 
 /** 4 s: more than any delay and any look back. */
 const SIZE = 1 << 16

@@ -1,8 +1,8 @@
-import type { Health, Host, Speaker } from '../contract.js'
+import type { Health, Host, PlaybackListener, Speaker } from '../contract.js'
 import { childAbort } from '../../base/abort.js'
 import { ParleyError } from '../../base/errors.js'
 import { PlayoutLine } from './playout-line.js'
-import type { PlaybackListener, Sink } from './sink.js'
+import type { Sink } from './sink.js'
 
 /** One chunk. */
 const CHUNK_MS = 20
@@ -54,7 +54,6 @@ export class PacedSpeaker implements Speaker {
     sink.onGone = () => this.#turn.line.deviceGone(host.clock.now())
   }
 
-  /** Tells `listener` all that will sound from now on; call what is returned to stop. */
   tap(listener: PlaybackListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)

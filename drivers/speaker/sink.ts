@@ -14,11 +14,3 @@ export interface Sink {
   counters(): Readonly<Record<string, number>>
   close(now: number): Promise<void>
 }
-
-/** Who must know what really sounds: the echo gate. */
-export interface PlaybackListener {
-  /** This will sound; `at` is monotonic ms of its first sample, up to 80 ms from now. */
-  played(frame: { readonly at: number; readonly rate: number; readonly samples: Float32Array }): void
-  /** Nothing that was announced for later than `at` sounds. */
-  cut(at: number): void
-}

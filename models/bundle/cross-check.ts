@@ -71,6 +71,8 @@ function checkStates(where: string, g: GraphSpec, complain: Complain): void {
     names.add(s.name)
     const growing = s.shape.filter(d => d === 'grow').length
     if (growing !== (s.kind === 'kv-grow' ? 1 : 0)) complain(`${at}.shape`, s.kind === 'kv-grow' ? 'expected one axis "grow"' : 'only kv-grow may grow')
+    if (s.reset === 'fact' && s.kind.startsWith('kv-')) complain(`${at}.reset`, `a ${s.kind} is the memory of facts itself; only conv, overlap and counter can begin anew with each fact`)
+    if (s.reset === 'fact' && !g.context?.facts) complain(`${at}.reset`, 'only a graph whose context has slots for facts reads facts')
     if (s.kind === 'kv-ring' && (s.slotAxis === undefined || s.slotAxis >= s.shape.length)) complain(`${at}.slotAxis`, `expected an axis of its shape, 0 to ${s.shape.length - 1}`)
   })
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, type Stats } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { cacheFolder } from '../../base/cache-folder.js'
 import { writeFileAtomic } from '../../base/files.js'
 
 /** Old entries go when there are more: a device sees tens of bundles in its life. */
@@ -14,7 +14,7 @@ export class HashCache {
   #known = new Map<string, string>()
   #changed = false
 
-  constructor(folder = process.env['PARLEY_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'parley')) {
+  constructor(folder = cacheFolder()) {
     this.#path = join(folder, 'hashes.json')
   }
 

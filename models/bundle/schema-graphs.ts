@@ -15,8 +15,11 @@ export const State = z.strictObject({
    * conv: a history of inputs. overlap: samples that the next frame adds to. counter: a position or a phase.
    */
   kind: z.enum(['kv-ring', 'kv-grow', 'conv', 'overlap', 'counter']),
-  /** When it goes back to zeros. `tick`: never kept, `turn`: whenever the model is silent, `session`: only at the start. */
-  reset: z.enum(['tick', 'turn', 'session']),
+  /**
+   * When it goes back to zeros. `tick`: never kept, `turn`: whenever the model is silent, `session`: only at the start. `fact`: at the
+   * first token of every fact; it goes from one fact step to the next, and ticks neither see nor change it.
+   */
+  reset: z.enum(['tick', 'turn', 'session', 'fact'], 'expected tick, turn, session or fact: when it goes back to zeros'),
   /** kv-ring: the axis of `shape` that counts slots. */
   slotAxis: z.int().min(0).max(7).optional(),
   /** kv-ring: which row of the output's first axis is this tensor's, where one output holds all layers. */

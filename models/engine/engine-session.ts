@@ -5,7 +5,7 @@ import type { OmniSession, Said, Tick } from '../session.js'
 import { ModelProcess } from './child-process.js'
 import { EngineJobs, type StepJob } from './jobs.js'
 import type { StepSpec } from './step-spec.js'
-import type { Telling } from './text-channel.js'
+import type { Telling, Told } from './text-channel.js'
 import { Watchdog } from './watchdog.js'
 import type { Message } from './wire.js'
 
@@ -43,7 +43,7 @@ export class EngineSession implements OmniSession {
   #starting: { resolve: () => void; reject: (error: unknown) => void } | undefined
   #facts: readonly string[] = []
   /** Lines that the child may not have read to their end. */
-  #told: { readonly line: string; readonly kind: Telling }[] = []
+  #told: { readonly line: string; readonly kind: Told }[] = []
   /** Of the present child: how many of its lines are over. */
   #finished = 0
   #deaths = 0
@@ -126,10 +126,10 @@ export class EngineSession implements OmniSession {
     return this.#jobs.call({ type: 'facts', lines }).then(() => { this.#facts = lines })
   }
 
-  /** `typed` is a person's turn, `event` a reading or something that happened. */
+  /** `typed` is a person's turn, `event` a reading or something that happened, `say` what is to be said as it is (lost with the child). */
   tell(line: string, kind: Telling = 'event'): void {
     if (this.#ended) return
-    this.#told.push({ line, kind })
+    if (kind !== 'say') this.#told.push({ line, kind })
     if (this.#ready) this.#child?.send({ type: 'tell', line, kind })
   }
 

@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+import { cacheFolder } from '../../base/cache-folder.js'
 import { ParleyError, describe } from '../../base/errors.js'
 import { loadBundle, type Bundle, type LoadOptions } from '../bundle/load.js'
 import type { Backend } from '../ladder/backend.js'
@@ -9,7 +11,9 @@ import { InProcessSession } from './in-process.js'
 import { stepSpecOf, type StepSpec, type StepSpecOptions } from './step-spec.js'
 import { TickHost } from './tick-host.js'
 
-export interface OpenOptions extends EngineOptions, StepSpecOptions, LoadOptions {
+export interface OpenOptions extends EngineOptions, Omit<StepSpecOptions, 'factFolder'>, LoadOptions {
+  /** Whether the keys and values of facts are kept in the cache folder, so that the next start need not read them. Default true. */
+  readonly keepFacts?: boolean
   /**
    * The golden utterance: `gpu` (default) plays it on every provider but the CPU, which the bundle was checked on; `always`; `never`.
    * A provider that fails it is refused.
@@ -20,7 +24,8 @@ export interface OpenOptions extends EngineOptions, StepSpecOptions, LoadOptions
 /** Runs a bundle in its own process, on the best provider that can. */
 export async function openSession(bundle: string | Bundle, options: OpenOptions = {}): Promise<EngineSession> {
   const loaded = typeof bundle === 'string' ? await loadBundle(bundle, options) : bundle
-  let spec = stepSpecOf(loaded, options)
+  const factFolder = join(options.cacheFolder ?? cacheFolder(), 'facts')
+  let spec = stepSpecOf(loaded, { ...options, ...(options.keepFacts !== false && { factFolder }) })
   const failed: Refusal[] = []
   for (;;) {
     const session = new EngineSession(spec, options, failed)

@@ -46,6 +46,11 @@ export class Reply {
     return this.#state.mask
   }
 
+  /** Between its beginning and its end, or with sound still to come. */
+  get open(): boolean {
+    return this.#open || this.#tail
+  }
+
   reset(): void {
     this.#state = this.#grammar.outside
     this.#call = undefined

@@ -56,6 +56,23 @@ export class KvRing {
     this.factMask[this.#facts++] = 0
   }
 
+  /** Keys, then values, of the facts tokens from..to, as they were written: [to - from, 2, L, H, E]. */
+  copyFacts(from: number, to: number): Float32Array {
+    const { floatsPerToken } = this
+    const half = floatsPerToken / 2
+    const copy = new Float32Array((to - from) * floatsPerToken)
+    for (let slot = from; slot < to; slot++) {
+      const at = (slot - from) * floatsPerToken
+      this.#each(slot, (data, i, columns, j) => { copy[at + (columns ? 0 : half) + j] = data[i] as number })
+    }
+    return copy
+  }
+
+  /** Floats that one token has here: keys and values of all layers. */
+  get floatsPerToken(): number {
+    return this.#memories.length * this.#shape.heads * this.#shape.headSize
+  }
+
   /** The same of a tick: over the oldest once the ring is full. */
   writeTick(keys: Float32Array, values: Float32Array): void {
     const slot = this.#shape.factSlots + (this.#ticks % this.#shape.streamSlots)
@@ -78,17 +95,20 @@ export class KvRing {
   }
 
   #write(slot: number, keys: Float32Array, values: Float32Array): void {
+    this.#each(slot, (data, i, columns, j) => { data[i] = (columns ? keys : values)[j] as number })
+  }
+
+  /** Visits the numbers of one slot: number j of [L, H, E] stands at `data[i]`. */
+  #each(slot: number, visit: (data: Float32Array, i: number, columns: boolean, j: number) => void): void {
     const { heads, headSize, factSlots, streamSlots } = this.#shape
     const slots = factSlots + streamSlots
     const layer = heads * headSize
     for (const { data, columns, slice } of this.#memories) {
       const from = slice * layer
-      if (columns) {
-        for (let i = 0; i < layer; i++) data[i * slots + slot] = keys[from + i] as number
-      } else {
-        for (let h = 0; h < heads; h++) {
-          const to = (h * slots + slot) * headSize
-          for (let e = 0; e < headSize; e++) data[to + e] = values[from + h * headSize + e] as number
+      for (let h = 0; h < heads; h++) {
+        for (let e = 0; e < headSize; e++) {
+          const i = columns ? (h * headSize + e) * slots + slot : (h * slots + slot) * headSize + e
+          visit(data, i, columns, from + h * headSize + e)
         }
       }
     }

@@ -6,7 +6,7 @@ import { PROVIDERS, type Provider } from '../ladder/backend.js'
 /** All that a TickHost needs of a bundle, checked, small, and plain JSON: it is sent to the child, which then needs no schema. */
 export interface StepSpec {
   readonly name: string
-  readonly rungs: readonly { readonly provider: Provider; readonly file: string; readonly precision: string }[]
+  readonly rungs: readonly { readonly provider: Provider; readonly file: string; readonly precision: string; readonly sha256: string }[]
   readonly tokenizer: string
   readonly vocabulary: number
   readonly codebooks: number
@@ -28,6 +28,8 @@ export interface StepSpec {
   readonly temperature: readonly number[]
   readonly tools: readonly Tool[]
   readonly tokens: StepTokens
+  /** Where the keys and values of facts are kept from one start to the next; undefined: they are not. */
+  readonly factFolder: string | undefined
   /** Of the noise; the same seed and the same input give the same reply. */
   readonly seed: number
 }
@@ -50,6 +52,8 @@ export interface StepSpecOptions {
   /** Which rungs of the ladder to try, in order; default all. */
   readonly providers?: readonly Provider[]
   readonly seed?: number
+  /** Where the keys and values of facts are kept from one start to the next; default: nowhere. */
+  readonly factFolder?: string
   /** The wrapper of a ready engine (EngineCache.find), loaded in the place of the graph on the TensorRT rung. */
   readonly tensorrtWrapper?: string
 }
@@ -67,7 +71,7 @@ export function stepSpecOf(bundle: Bundle, options: StepSpecOptions = {}): StepS
     const file = provider === 'cpu' ? step.files.cpu ?? step.files.any : step.files.trt ?? step.files.any
     if (!file) return []
     const wrapper = provider === 'tensorrt' ? options.tensorrtWrapper : undefined
-    return [{ provider, file: wrapper ?? bundle.path(file.path), precision: file.precision }]
+    return [{ provider, file: wrapper ?? bundle.path(file.path), precision: file.precision, sha256: m.files[file.path]?.sha256 ?? '' }]
   })
   return {
     name: m.name,
@@ -91,6 +95,7 @@ export function stepSpecOf(bundle: Bundle, options: StepSpecOptions = {}): StepS
     temperature: Array.isArray(temperature) ? temperature : Array<number>(m.codec.codebooks).fill(temperature),
     tools: m.tools,
     tokens: m.tokens as StepTokens, // cross-check-tick.ts made sure that each is a piece
+    factFolder: options.factFolder,
     seed: options.seed ?? 1,
   }
 }

@@ -10,10 +10,9 @@ const { Tensor: OrtTensor } = createRequire(import.meta.url)('onnxruntime-common
 
 /** A state that is fed back as it comes out. */
 interface Fed {
-  readonly name: string
   readonly output: string
   readonly data: Float32Array
-  readonly turn: boolean
+  readonly reset: 'turn' | 'session' | 'fact'
 }
 
 /** All inputs of the step graph, allocated once. ONNX Runtime reads these buffers in place, so writing here is all there is to do. */
@@ -30,7 +29,10 @@ export class StepTensors {
   readonly #live: Float32Array
   readonly #ids: Record<'text_in' | 'text_prev' | 'heard_prev', Int32Array>
   readonly #codes: Int32Array
+  /** Fed back by ticks. */
   readonly #fed: Fed[] = []
+  /** Fed back by fact steps, and zeros for ticks. */
+  readonly #factFed: Fed[] = []
   readonly #mask: Tensor
   readonly #factMask: Tensor
   /** Mask tensors by their arrays, so that a known grammar state costs one look-up. */
@@ -59,7 +61,8 @@ export class StepTensors {
         if (columns) keys = state.output
         else values = state.output
       } else if (state.reset !== 'tick') {
-        this.#fed.push({ name: state.name, output: state.output, data, turn: state.reset === 'turn' })
+        const list = state.reset === 'fact' ? this.#factFed : this.#fed
+        list.push({ output: state.output, data, reset: state.reset })
       }
     }
     this.keysOutput = keys
@@ -70,6 +73,7 @@ export class StepTensors {
   setLive(live: boolean): void {
     this.#live[0] = live ? 1 : 0
     this.feeds['mask'] = live ? this.#mask : this.#factMask
+    this.beginFact()
   }
 
   setId(input: 'text_in' | 'text_prev' | 'heard_prev', id: number): void {
@@ -86,10 +90,20 @@ export class StepTensors {
     this.feeds['text_mask'] = tensor
   }
 
-  /** Carries the states over to the next step; those of a turn go back to zeros while the model is silent. */
+  /** The states of facts go back to zeros. */
+  beginFact(): void {
+    for (const state of this.#factFed) state.data.fill(0)
+  }
+
+  /** Carries the states of facts over to the next fact step; those of ticks stay as they are. */
+  feedBackFact(outputs: Feeds): void {
+    for (const state of this.#factFed) state.data.set(outputs[state.output]?.data as Float32Array)
+  }
+
+  /** Carries the states over to the next tick; those of a turn go back to zeros while the model is silent. */
   feedBack(outputs: Feeds, speaking: boolean): void {
     for (const state of this.#fed) {
-      if (state.turn && !speaking) {
+      if (state.reset === 'turn' && !speaking) {
         if (this.#turnDirty) state.data.fill(0)
       } else {
         state.data.set(outputs[state.output]?.data as Float32Array)

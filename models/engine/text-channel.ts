@@ -4,12 +4,15 @@ import type { StepTokens } from './step-spec.js'
 /** A minute of text at one token a tick. When more waits, the oldest line that was not begun is dropped. */
 const MAX_WAITING = 750
 
-export type Telling = 'event' | 'typed'
+/** What the model is told: something that happened, a person's typed turn. */
+export type Told = 'event' | 'typed'
+/** `say`: words that the model says as they are; it does not read them. */
+export type Telling = Told | 'say'
 
 /** What waits to be read by the model, a token a tick: readings and events, typed turns. */
 export class TextChannel {
   readonly #tokenizer: Tokenizer
-  readonly #open: Record<Telling, number>
+  readonly #open: Record<Told, number>
   readonly #end: number
   #lines: number[][] = []
   #next = 0
@@ -37,7 +40,7 @@ export class TextChannel {
     return this.#waiting
   }
 
-  tell(line: string, kind: Telling): void {
+  tell(line: string, kind: Told): void {
     const ids = [this.#open[kind], ...this.#tokenizer.encode(line).slice(0, MAX_WAITING - 2), this.#end]
     this.#lines.push(ids)
     this.#waiting += ids.length

@@ -3,6 +3,8 @@ import type { Backend, Feeds, GraphSession, Provider } from '../ladder/backend.j
 import { climb, type Refusal } from '../ladder/ladder.js'
 import type { Said, Tick } from '../session.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
+import { FactCache } from './fact-cache.js'
+import { Dictation } from './dictation.js'
 import { Random, fillGumbel } from './random.js'
 import { Reply } from './reply.js'
 import { Rope } from './rope.js'
@@ -34,6 +36,11 @@ export class TickHost {
   readonly #rope: Rope
   readonly #random: Random
   readonly #reply: Reply
+  readonly #dictation: Dictation
+  readonly #factToken: number
+  readonly #factCache: FactCache | undefined
+  /** Facts that are being written to disk. */
+  #keeping: Promise<void> = Promise.resolve()
   #facts: readonly number[] = []
 
   private constructor(spec: StepSpec, tokenizer: Tokenizer, tensors: StepTensors, graph: GraphSession, provider: Provider, refusals: readonly Refusal[]) {
@@ -48,6 +55,10 @@ export class TickHost {
     this.#rope = new Rope(spec.headSize, spec.ropeTheta)
     this.#random = new Random(spec.seed)
     this.#reply = new Reply(spec, tokenizer)
+    this.#dictation = new Dictation(tokenizer, spec.tokens)
+    this.#factToken = tokenizer.id(spec.tokens.fact) ?? 0
+    const rung = spec.rungs.find(r => r.provider === provider)
+    if (spec.factFolder && rung) this.#factCache = new FactCache(spec.factFolder, { graph: rung.sha256, provider, floatsPerToken: tensors.ring.floatsPerToken })
     this.#rewind()
   }
 
@@ -78,13 +89,15 @@ export class TickHost {
     if (tick.audio.length !== spec.tickSamples) throw new ParleyError('tick-size', `a tick has ${spec.tickSamples} samples, not ${tick.audio.length}`)
     tensors.audio.set(tick.audio)
     tensors.setId('text_in', this.channel.take())
-    tensors.setTextMask(this.#reply.mask)
+    const dictated = this.#dictation.mask(this.#reply.open)
+    tensors.setTextMask(dictated ?? this.#reply.mask)
     this.#rope.write(tensors.ropeStream, tensors.ring.ticks)
     fillGumbel(tensors.noise, spec.temperature, this.#random)
 
     const out = await this.#graph.run(tensors.feeds)
     const text = intOf(out, 'text', 0)
     const heard = intOf(out, 'heard', 0)
+    if (dictated) this.#dictation.took(text)
     const speaking = intOf(out, 'codes', 0) !== spec.silentCode
     tensors.ring.writeTick(floatsOf(out, tensors.keysOutput), floatsOf(out, tensors.valuesOutput))
     tensors.feedBack(out, speaking)
@@ -106,7 +119,7 @@ export class TickHost {
     }
   }
 
-  /** Reads facts, `key: value` lines. Those at the front that it knows already are kept as they are. `breathe` is awaited now and then. */
+  /** Reads facts, `key: value` lines. Whole facts at the front that it knows already are kept as they are. `breathe` is awaited now and then. */
   async setFacts(lines: readonly string[], breathe: () => Promise<void> | void = () => {}): Promise<void> {
     const ids = lines.flatMap(line => this.#factTokens(line))
     const { factSlots } = this.spec
@@ -114,37 +127,65 @@ export class TickHost {
     const tensors = this.#tensors
     let kept = 0
     while (kept < ids.length && kept < this.#facts.length && ids[kept] === this.#facts[kept]) kept++
+    // what is carried from token to token is zero only where a fact begins: a fact that changes is read from there
+    while (kept > 0 && kept < ids.length && ids[kept] !== this.#factToken) kept--
     tensors.ring.keepFacts(kept)
     this.#facts = ids.slice(0, kept)
+    if (kept < ids.length) {
+      const known = await this.#factCache?.find(ids)
+      if (known) this.#restoreFacts(ids, kept, known)
+      else await this.#readFacts(ids, kept, breathe)
+    }
+    this.#rope.write(tensors.ropeFacts, tensors.ring.facts) // whatever the time, the facts are as near as if just read
+  }
+
+  #restoreFacts(ids: readonly number[], kept: number, known: Float32Array): void {
+    const { ring } = this.#tensors
+    const half = ring.floatsPerToken / 2
+    for (let i = kept; i < ids.length; i++) {
+      const at = 2 * half * i
+      ring.writeFact(known.subarray(at, at + half), known.subarray(at + half, at + 2 * half))
+    }
+    this.#facts = ids
+  }
+
+  async #readFacts(ids: readonly number[], kept: number, breathe: () => Promise<void> | void): Promise<void> {
+    const tensors = this.#tensors
     tensors.setLive(false)
     try {
       for (let i = kept; i < ids.length; i++) {
+        if (ids[i] === this.#factToken) tensors.beginFact()
         tensors.setId('text_in', ids[i] as number)
         this.#rope.write(tensors.ropeStream, i)
         this.#rope.write(tensors.ropeFacts, i)
         const out = await this.#graph.run(tensors.feeds)
         tensors.ring.writeFact(floatsOf(out, tensors.keysOutput), floatsOf(out, tensors.valuesOutput))
+        tensors.feedBackFact(out)
         this.#facts = ids.slice(0, i + 1)
         if (i % FACTS_A_BREATH === FACTS_A_BREATH - 1) await breathe()
       }
-      this.#facts = ids
+      // in the background: nobody waits for a disk
+      if (this.#factCache) this.#keeping = this.#factCache.keep(ids, tensors.ring.copyFacts(0, ids.length))
     } finally {
       tensors.setLive(true)
-      this.#rope.write(tensors.ropeFacts, tensors.ring.facts) // whatever the time, the facts are as near as if just read
+      this.#rope.write(tensors.ropeFacts, tensors.ring.facts) // also of those read before an error
     }
   }
 
   tell(line: string, kind: Telling): void {
-    this.channel.tell(line, kind)
+    if (kind === 'say') this.#dictation.add(line)
+    else this.channel.tell(line, kind)
   }
 
   /** Forgets the talk; keeps the facts. */
   reset(): void {
     this.channel.clear()
+    this.#dictation.clear()
     this.#rewind()
   }
 
   async close(): Promise<void> {
+    await this.#keeping
     await this.#graph.release()
   }
 
@@ -164,7 +205,7 @@ export class TickHost {
     const colon = line.indexOf(':')
     if (colon < 1) throw new ParleyError('facts-bad', 'a fact is a line such as `restroom: left of the entrance`', { hint: 'One line has no colon.' })
     const { tokens } = this.spec
-    return [this.#tokenizer.id(tokens.fact) ?? 0, ...this.#tokenizer.encode(line.slice(0, colon)), this.#tokenizer.id(tokens.factSeparator) ?? 0, ...this.#tokenizer.encode(line.slice(colon + 1))]
+    return [this.#factToken, ...this.#tokenizer.encode(line.slice(0, colon)), this.#tokenizer.id(tokens.factSeparator) ?? 0, ...this.#tokenizer.encode(line.slice(colon + 1))]
   }
 }
 

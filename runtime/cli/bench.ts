@@ -48,7 +48,7 @@ async function benchIdleIn(stage: 'room' | 'file', main: string, bundle: string,
     const silence = '[microphone]\ndriver = "fake"\nrepeat = true\nscript = [{ ms = 1000, level = 0.001, noise = true }]\n[speaker]\ndriver = "null"\n'
     return benchIdle(main, bundle, silence, 'no sound server: a fake microphone', seconds, process.env)
   }
-  const { SoundServer } = await import('../../test/rig/sound-server.js')
+  const { SoundServer } = await import('../../drivers/room/sound-server.js')
   await using server = await SoundServer.start()
   return await benchIdle(main, bundle, '[microphone]\ndriver = "pulse"\n', 'through a sound server', seconds, { ...process.env, ...server.env })
 }

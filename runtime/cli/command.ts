@@ -14,6 +14,8 @@ export const EXIT = {
   missing: 4,
   /** Our own fault. */
   internal: 5,
+  /** It wants to be started again: a restart that was asked for from afar. */
+  again: 75,
   /** Ctrl-C or SIGTERM before it was done. */
   interrupted: 130,
 } as const

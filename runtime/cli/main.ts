@@ -12,6 +12,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   bench: () => import('./bench.js'),
   devices: () => import('./devices.js'),
   fleet: () => import('./fleet.js'),
+  provision: () => import('./provision.js'),
+  update: () => import('./update.js'),
+  engines: () => import('./engines.js'),
   release: () => import('./release.js'),
 }
 
@@ -22,6 +25,7 @@ const EXIT_CODES = `Exit codes:
   3  a file that was given is wrong (configuration, bundle, WAV, facts)
   4  something is missing on this machine (a device, a program)
   5  an error of parley itself
+  75  it wants to be started again (asked for from afar)
   130  stopped by Ctrl-C or SIGTERM before it was done`
 
 async function main([name, ...args]: readonly string[]): Promise<number> {

@@ -4,7 +4,10 @@ import { fileURLToPath } from 'node:url'
 
 /** The folder of package.json: two levels up from runtime/cli, and one more from dist. */
 export const PACKAGE = findPackage(fileURLToPath(new URL('.', import.meta.url)))
-export const SHIPPED_BUNDLE = join(PACKAGE, 'models', 'pico')
+/** Of the release that an installed device runs. */
+const INSTALLED_BUNDLE = '/opt/parley/current/bundle'
+/** The release's own, where there is one; in a clone the one beside the source. */
+export const SHIPPED_BUNDLE = existsSync(INSTALLED_BUNDLE) ? INSTALLED_BUNDLE : join(PACKAGE, 'models', 'pico')
 
 function findPackage(from: string): string {
   for (let at = from; at !== dirname(at); at = dirname(at)) if (existsSync(join(at, 'package.json'))) return at

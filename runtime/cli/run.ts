@@ -1,56 +1,142 @@
-import { createLog } from '../../base/log.js'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { systemClock } from '../../base/clock.js'
+import { ParleyError, describe } from '../../base/errors.js'
+import { LogTail, createLog, type Logger } from '../../base/log.js'
+import { BundleChoice } from '../compose/bundle-choice.js'
+import { Fleet } from '../compose/fleet.js'
+import { LiveApi } from '../compose/live-api.js'
 import { Runtime } from '../compose/runtime.js'
-import { checkDrivers, complaint, loadConfig } from '../config/load.js'
+import { Service } from '../compose/service.js'
+import { checkDrivers, complaint, loadConfig, type Loaded } from '../config/load.js'
+import type { Config } from '../config/schema.js'
+import type { Model } from '../conversation/conversation.js'
 import type { ConversationEvent } from '../conversation/events.js'
 import { EXIT, parse, say, untilSignal, type Command } from './command.js'
 import { EventFile } from './event-file.js'
 import { openModel } from './open-model.js'
-import { bundlePath } from './paths.js'
+import { PACKAGE, bundlePath } from './paths.js'
 
 const help = `
 parley run [--config FILE] [--bundle DIR] [--events FILE] [--json]
 
 Listens and talks until it is stopped. Without a configuration: the sound server's or the sound card's default devices,
-the shipped model, calls written to the log.
+the shipped model, calls written to the log. With [telemetry] the fleet's owner hears how it is, and can command it.
 
   --config FILE   default: parley.toml here, then /etc/parley/parley.toml
-  --bundle DIR    the model
+  --bundle DIR    the model; default: the one of the configuration, then that of the installed release
   --events FILE   one JSON object a line (docs/events.md). It holds what was said: keep it on the device
   --json          the events on the standard output
 
-SIGTERM or Ctrl-C closes everything within 2 s. SIGUSR2 stops the actuators at once.
-Exit codes: 0 stopped, 1 the microphone ended, 3 wrong configuration or bundle, 4 no microphone.`
+SIGTERM or Ctrl-C closes everything within 2 s. SIGUSR2 stops the actuators at once. Under systemd (Type=notify) it says
+when sound is live, and feeds the watchdog while capture, model and playout get on.
+Exit codes: 0 stopped, 1 the microphone ended, 3 wrong configuration or bundle, 4 no microphone, 75 a restart was asked for.`
+
+/** A restart that was asked for waits for the end of a sentence, and no longer, ms. */
+const RESTART_LIMIT_MS = 15_000
+const LOOK_MS = 20
 
 async function run(args: readonly string[]): Promise<number> {
   const values = parse(args, { config: { type: 'string' }, bundle: { type: 'string' }, events: { type: 'string' }, json: { type: 'boolean', default: false } })
   const startedAt = performance.now()
-  const { config, path } = await loadConfig(values.config)
-  const wrong = await checkDrivers(config)
-  if (wrong.length) throw complaint(wrong, path ?? 'the defaults')
-  const log = createLog(process.env['PARLEY_LOG'] ?? config.log.level)
+  const loaded = await loadConfig(values.config)
+  const tail = new LogTail()
+  const log = createLog(process.env['PARLEY_LOG'] ?? loaded.config.log.level, tail)
   using file = values.events === undefined ? undefined : new EventFile(values.events).open()
   using output = values.json ? new EventFile('-').open() : undefined
   const closing = untilSignal()
+  const again = new AbortController()
+  await using service = new Service({ clock: systemClock, log })
+  await service.start()
+
+  const live: { runtime?: Runtime; config: Config } = { config: loaded.config }
+  const bundles = loaded.config.telemetry ? new BundleChoice(loaded.config.bundle.folder, loaded.config.telemetry.folder) : undefined
+  const fleet = bundles && (await openFleet(loaded, log, tail, bundles, live, reason => { log.info({ reason }, 'a restart was asked for'); again.abort() }))
+  if (fleet) live.config = await fleet.load()
+  const { config } = live
+  const wrong = await checkDrivers(config)
+  if (wrong.length) throw complaint(wrong, loaded.path ?? 'the defaults')
+
   const onEvent = (event: ConversationEvent): void => {
     file?.write(event)
     output?.write(event)
-    logEvent(event)
+    fleet?.take(event)
+    logEvent(log, event)
   }
-  // Never what was said: only that something was, and how fast.
-  const logEvent = (event: ConversationEvent): void => {
-    if (event.type === 'error') log.warn({ code: event.code, turn: event.turn, reason: event.message }, 'error')
-    if (event.type !== 'turn') return
-    const { turn, firstSoundMs, heardMs, bargeInMs, interrupted, steps, drops, tools } = event
-    log.info({ turn, firstSoundMs, heardMs, interrupted, bargeInMs, steps, drops, calls: tools.map(c => c.name) }, 'turn')
+  const own = bundlePath(values.bundle, config.bundle.path, loaded.path)
+  const place = { folder: own }
+  const open = (folder: string, onRespawn: () => void): Promise<Model> => {
+    place.folder = folder
+    return openModel(folder, config, onRespawn, service.judged ? 'always' : 'gpu')
   }
-  await using runtime = new Runtime({ config, log, onEvent, openModel: onRespawn => openModel(bundlePath(values.bundle, config.bundle.path, path), config, onRespawn) })
-  await Promise.race([runtime.open(), aborted(closing.signal)])
-  if (closing.signal.aborted) return EXIT.ok
-  process.on('SIGUSR2', () => runtime.stop())
-  log.info({ readyMs: Math.round(performance.now() - startedAt) }, 'listening')
-  if (!values.json && process.stdout.isTTY) say('Listening. Ctrl-C ends it.')
-  await Promise.race([runtime.done(), aborted(closing.signal)])
-  return closing.signal.aborted ? EXIT.ok : EXIT.failed
+  const runtime = new Runtime({ config, log, onEvent, openModel: onRespawn => openChosen(values.bundle === undefined ? bundles : undefined, own, folder => open(folder, onRespawn), log) })
+  try {
+    const opening = runtime.open()
+    opening.catch(async error => { if (error instanceof ParleyError && error.code === 'golden-failed') await service.selfTest(false) })
+    await Promise.race([opening, aborted(closing.signal)])
+    if (closing.signal.aborted) return EXIT.ok
+    live.runtime = runtime
+    await service.selfTest(true)
+    service.loaded()
+    process.on('SIGUSR2', () => runtime.stop())
+    await firstFrame(runtime, closing.signal)
+    service.ready(runtime.progress, () => runtime.busy)
+    log.info({ readyMs: Math.round(performance.now() - startedAt) }, 'listening')
+    if (!values.json && process.stdout.isTTY) say('Listening. Ctrl-C ends it.')
+    if (fleet) {
+      fleet.device.telemetry.link.onNews(news => { if (news.what === 'connected') service.brokerReached() })
+      await fleet.start(place.folder)
+    } else service.brokerReached() // there is none that could be missed
+    await Promise.race([runtime.done(), aborted(closing.signal), aborted(again.signal).then(() => quiet(runtime, closing.signal))])
+    return closing.signal.aborted ? EXIT.ok : again.signal.aborted ? EXIT.again : EXIT.failed
+  } finally {
+    // At the same time: both together must be over in 2 s.
+    await Promise.all([runtime[Symbol.asyncDispose](), fleet?.[Symbol.asyncDispose]()])
+  }
+}
+
+async function openFleet(loaded: Loaded, log: Logger, tail: LogTail, bundles: BundleChoice, live: { runtime?: Runtime; config: Config }, restart: (reason: string) => void): Promise<Fleet | undefined> {
+  const settings = loaded.config.telemetry
+  if (!settings) return undefined
+  const { version } = JSON.parse(await readFile(join(PACKAGE, 'package.json'), 'utf8')) as { version: string }
+  const api = new LiveApi({ runtime: () => live.runtime, config: () => live.config, tail, bundles, restart })
+  return new Fleet({ settings, raw: loaded.raw, version, clock: systemClock, log, api, runtime: () => live.runtime, onConfig: config => { live.config = config } })
+}
+
+/** The bundle that was chosen from afar, or, if that cannot be run, the device's own: a wrong choice must not make it dumb. */
+async function openChosen(bundles: BundleChoice | undefined, own: string, open: (folder: string) => Promise<Model>, log: Logger): Promise<Model> {
+  const chosen = await bundles?.chosen()
+  if (chosen === undefined) return open(own)
+  try {
+    return await open(chosen)
+  } catch (error) {
+    log.error({ reason: describe(error) }, 'the chosen bundle cannot be run; the device\'s own is taken again')
+    await bundles?.forget()
+    return open(own)
+  }
+}
+
+/** Never what was said: only that something was, and how fast. */
+function logEvent(log: Logger, event: ConversationEvent): void {
+  if (event.type === 'error') log.warn({ code: event.code, turn: event.turn, reason: event.message }, 'error')
+  if (event.type !== 'turn') return
+  const { turn, firstSoundMs, heardMs, bargeInMs, interrupted, steps, drops, tools } = event
+  log.info({ turn, firstSoundMs, heardMs, interrupted, bargeInMs, steps, drops, calls: tools.map(c => c.name) }, 'turn')
+}
+
+/** Resolves when capture gives sound, or with the signal. Without a limit of its own: the service manager has one. */
+async function firstFrame(runtime: Runtime, signal: AbortSignal): Promise<void> {
+  const capture = runtime.progress.find(p => p.name === 'capture')
+  const before = capture?.lastProgressAt() ?? 0
+  const ended = runtime.done().then(() => true)
+  while (!signal.aborted && (capture?.lastProgressAt() ?? 0) <= before) {
+    if (await Promise.race([ended, systemClock.sleep(LOOK_MS).then(() => false)])) return
+  }
+}
+
+/** Resolves when nobody speaks, at the latest after the limit. */
+async function quiet(runtime: Runtime, signal: AbortSignal): Promise<void> {
+  for (const end = systemClock.now() + RESTART_LIMIT_MS; runtime.busy && systemClock.now() < end && !signal.aborted;) await systemClock.sleep(LOOK_MS)
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,18 +1,11 @@
 import type { AudioFrame } from '../../base/frames.js'
 import type { Speaker } from '../../drivers/contract.js'
 import { EchoGate } from '../../drivers/echo/gate.js'
-import type { PlaybackListener } from '../../drivers/speaker/sink.js'
 import type { GatedFrame } from '../conversation/live.js'
 
-interface Tappable {
-  tap(listener: PlaybackListener): () => void
-}
-
-const canBeTapped = (speaker: Speaker): speaker is Speaker & Tappable => 'tap' in speaker && typeof speaker.tap === 'function'
-
-/** The microphone's frames without our own voice. A speaker that does not tell what it plays leaves them as they are. */
+/** The microphone's frames without our own voice. */
 export async function* gated(frames: AsyncIterable<AudioFrame>, speaker: Speaker, mode: 'gate' | 'off'): AsyncGenerator<GatedFrame> {
-  if (mode === 'off' || !canBeTapped(speaker)) {
+  if (mode === 'off') {
     for await (const frame of frames) yield { frame, own: false }
     return
   }

@@ -11,7 +11,7 @@ import type { OnEvent } from '../conversation/events.js'
 import { LiveClock } from '../conversation/live.js'
 import type { Config } from '../config/schema.js'
 import { factLines, readingsOf } from '../config/site.js'
-import { HealthMonitor, type HealthReport } from '../health/health.js'
+import { HealthMonitor, type HealthReport, type Progress } from '../health/health.js'
 import { MqttPublisher } from '../mqtt/publisher.js'
 import { gated } from './echo.js'
 import { openMicrophone, openSpeaker } from './open-sound.js'
@@ -39,11 +39,29 @@ export class Runtime implements AsyncDisposable {
   #conversation: Conversation | undefined
   #health: HealthMonitor | undefined
   #actuator: Actuator | undefined
+  #session: Model | undefined
+  #progress: readonly Progress[] = []
   #running: Promise<void> | undefined
   #closed: Promise<void> | undefined
 
   constructor(options: RuntimeOptions) {
     this.#options = options
+  }
+
+  /** What proves that it lives, for a watchdog. */
+  get progress(): readonly Progress[] {
+    return this.#progress
+  }
+
+  /** The running model. Throws `not-open` before it is there. */
+  get session(): Model {
+    if (!this.#session) throw new ParleyError('not-open', 'the runtime is not open')
+    return this.#session
+  }
+
+  /** Somebody speaks, is spoken to, or a call is running. */
+  get busy(): boolean {
+    return this.#conversation !== undefined && (this.#conversation.busy || this.#conversation.meter.speaking)
   }
 
   get conversation(): Conversation {
@@ -74,6 +92,7 @@ export class Runtime implements AsyncDisposable {
     )
     const speaker = this.#keep(this.#options.speaker ?? (await openSpeaker(config.speaker, session.outputRate, host)))
     this.#actuator = actuator
+    this.#session = session
     await session.setFacts(factLines(config.facts))
     const conversation = new Conversation({ session, speaker, actuator, clock: systemClock, settings: config, onEvent: this.#options.onEvent })
     this.#conversation = conversation
@@ -82,11 +101,12 @@ export class Runtime implements AsyncDisposable {
     this.#running = clock.run(this.#closing.signal)
     const { sensors, camera } = await this.#openSenses(host)
     const { captureMs, modelMs, playoutMs } = config.health
-    this.#health = new HealthMonitor(systemClock, [
+    this.#progress = [
       { name: 'capture', limitMs: captureMs, lastProgressAt: () => clock.lastFrameAt },
       { name: 'model', limitMs: modelMs, lastProgressAt: () => conversation.lastStepAt },
       { name: 'playout', limitMs: playoutMs, lastProgressAt: () => conversation.playout.lastProgressAt },
-    ], [microphone, speaker, actuator, ...sensors, ...(camera ? [camera] : [])])
+    ]
+    this.#health = new HealthMonitor(systemClock, this.#progress, [microphone, speaker, actuator, ...sensors, ...(camera ? [camera] : [])])
     void this.#health.watch(config.health, report => this.#onHealth(report), this.#closing.signal)
   }
 
@@ -117,6 +137,21 @@ export class Runtime implements AsyncDisposable {
   /** Stops whatever moves, at once, whether the model lives or not. */
   stop(): void {
     this.#actuator?.stop()
+  }
+
+  /** `stop`, and silence. The model forgets the talk, and is told again what it knows. */
+  hush(): void {
+    this.stop()
+    void this.#conversation?.hush().then(() => this.#retell())
+  }
+
+  /** Puts in force what a running process can change, among these keys. Rejects, e.g. with `facts-too-long`, if the model refuses. */
+  async apply(config: Config, changed: readonly string[]): Promise<void> {
+    const has = (key: string): boolean => changed.some(path => path === key || path.startsWith(`${key}.`))
+    if (has('facts')) await this.session.setFacts(factLines(config.facts))
+    if (has('playout')) this.conversation.volume.set(config.playout.volume)
+    if (has('log')) this.#options.log.level = config.log.level
+    if (has('readings')) for (const reading of readingsOf(config.readings)) this.#tell(reading)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -6,6 +6,7 @@ import { ParleyError, isMissing } from '../../base/errors.js'
 import { drivers, loadDriver, type Kind } from '../../drivers/table.js'
 import { HIDDEN, isSecret } from './secrets.js'
 import { configSchema, type Config } from './schema.js'
+import type { JsonObject } from '../shadow/merge.js'
 import { factsSettings, readingsSettings } from './site.js'
 
 /** Read in this order where no file is named. */
@@ -25,6 +26,8 @@ export interface Loaded {
   readonly config: Config
   /** The file, or undefined where there is none and the defaults hold. */
   readonly path: string | undefined
+  /** As it stands in the file, before defaults. */
+  readonly raw: JsonObject
 }
 
 const siteSchema = z.strictObject({ facts: factsSettings, readings: readingsSettings })
@@ -34,7 +37,8 @@ export type Site = z.infer<typeof siteSchema>
 export async function loadConfig(path?: string): Promise<Loaded> {
   const found = path ?? PLACES.find(p => existsSync(p))
   const raw = found === undefined ? {} : await readToml(found)
-  return { config: checked(configSchema, raw, found ?? 'the defaults'), path: found }
+  // As JSON, into which what is desired from afar is merged: TOML's dates become text.
+  return { config: checked(configSchema, raw, found ?? 'the defaults'), path: found, raw: JSON.parse(JSON.stringify(raw, (_key, v: unknown) => (typeof v === 'bigint' ? Number(v) : v))) as JsonObject }
 }
 
 /** A file with only `[facts]` and `[readings]`. */

@@ -1,8 +1,10 @@
 import { z } from 'zod'
+import { updateSettings } from '../../deploy/update/policy.js'
 import { conversationSettings } from '../conversation/settings.js'
 import { healthSettings } from '../health/settings.js'
 import { mqttSettings } from '../mqtt/settings.js'
 import { playoutSettings } from '../playout/settings.js'
+import { telemetrySettings } from '../telemetry/settings.js'
 import { toolSettings } from '../tools/settings.js'
 import { factsSettings, readingsSettings } from './site.js'
 
@@ -12,6 +14,8 @@ const driver = z.looseObject({ driver: z.string().min(1) })
 const bundleSettings = z.strictObject({
   /** The folder; a relative path is relative to the configuration file. Undefined: the bundle that is shipped. */
   path: z.string().min(1).optional(),
+  /** Bundles that may be changed over to from afar (`bundle-use`), a folder each. */
+  folder: z.string().min(1).default('/var/lib/parley/bundles'),
   /** Rungs of the ladder to try, in order. */
   providers: z.array(z.enum(['tensorrt', 'cuda', 'cpu'])).min(1).default(['tensorrt', 'cuda', 'cpu']),
 })
@@ -39,6 +43,9 @@ export const configSchema = z.strictObject({
   tools: toolSettings.prefault({}),
   health: healthSettings.prefault({}),
   mqtt: mqttSettings.optional(),
+  /** Without it nothing is sent, and nobody commands from afar. */
+  telemetry: telemetrySettings.optional(),
+  update: updateSettings.prefault({}),
   log: logSettings.prefault({}),
   facts: factsSettings,
   readings: readingsSettings,

@@ -16,7 +16,7 @@ import { Turn, type Ended } from './turn.js'
 
 /** A model that tells a typed turn from something that happened; one that cannot takes both as the latter. */
 export interface Model extends OmniSession {
-  tell(line: string, kind?: 'event' | 'typed'): void
+  tell(line: string, kind?: 'event' | 'typed' | 'say'): void
 }
 
 export interface ConversationParts {
@@ -43,6 +43,7 @@ export class Conversation {
   readonly playout: Playout
   readonly tools: Dispatcher
   readonly meter: SpeechMeter
+  readonly volume: Volume
   readonly #parts: ConversationParts
   readonly #stepper: Stepper
   readonly #steps = new StepTimes()
@@ -60,6 +61,8 @@ export class Conversation {
   #typedAt: number | undefined
   #heardBefore = ''
   #closed = false
+  /** Times that it was told to be still and the model has not forgotten its reply yet. */
+  #hushing = 0
 
   constructor(parts: ConversationParts) {
     const { session, speaker, clock, settings } = parts
@@ -72,8 +75,8 @@ export class Conversation {
       onTrouble: (turn, code, message) => this.#emit({ at: this.#now(), type: 'error', code, message, turn }),
     })
     this.tools = new Dispatcher(parts.actuator, realClock, settings.tools)
-    const volume = new Volume(this.playout)
-    this.tools.add('volume', call => volume.act(call))
+    this.volume = new Volume(this.playout)
+    this.tools.add('volume', call => this.volume.act(call))
     this.meter = new SpeechMeter((type, at) => this.#emit({ at: this.#on(at), type }))
     this.#stepper = new Stepper(session, realClock, { stallMs: settings.conversation.stallMs, lossless: parts.lossless ?? false }, t => this.#onTrouble(t))
   }
@@ -145,6 +148,19 @@ export class Conversation {
     this.#parts.session.tell(text, 'typed')
   }
 
+  /** Words for the model to say as they are. */
+  say(text: string): void {
+    this.#parts.session.tell(text, 'say')
+  }
+
+  /** Silence at once; resolves when the model has forgotten what it was saying, with the whole talk. Never rejects. */
+  async hush(): Promise<void> {
+    this.#hushing++
+    this.#cutTurn('cut')
+    await this.#parts.session.reset().catch(() => {}) // it was lost: its successor knows nothing of the talk
+    this.#hushing--
+  }
+
   /** An error of another part, for the people who read the events. */
   report(code: string, message: string, hint?: string): void {
     this.#emit({ at: this.#now(), type: 'error', code, message, ...(hint ? { hint } : {}) })
@@ -169,6 +185,7 @@ export class Conversation {
     // Before anything else: every ms here is heard by the person who speaks.
     if (said.mark === 'cut') this.#cutTurn('cut')
     this.#steps.add(said.stepMs)
+    if (this.#hushing) return
     const gives = said.speech !== undefined || said.text !== '' || said.call !== undefined || said.mark !== undefined
     this.#quietTicks = gives ? 0 : this.#quietTicks + 1
     const endsAt = said.at + (1000 * this.#parts.session.tickSamples) / this.#parts.session.inputRate

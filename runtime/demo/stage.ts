@@ -71,8 +71,7 @@ async function openFile({ host, rate, output }: StageOptions, audible: boolean):
 }
 
 async function openRoom({ host, output, echo }: StageOptions): Promise<Stage> {
-  // The test rig's room; it is not part of an installed package, only of a clone.
-  const { SoundServer } = await import('../../test/rig/sound-server.js')
+  const { SoundServer } = await import('../../drivers/room/sound-server.js')
   const server = await SoundServer.start({ loopback: echo })
   server.useHere()
   const recording = await server.record('spk.monitor')

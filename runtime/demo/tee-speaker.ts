@@ -1,4 +1,4 @@
-import type { Health, Speaker } from '../../drivers/contract.js'
+import type { Health, PlaybackListener, Speaker } from '../../drivers/contract.js'
 
 /** Plays into two speakers of the same rate; the first decides the pace and what was heard. */
 export class TeeSpeaker implements Speaker {
@@ -34,6 +34,11 @@ export class TeeSpeaker implements Speaker {
 
   drain(signal?: AbortSignal): Promise<void> {
     return this.#first.drain(signal)
+  }
+
+  /** Of the second: it is the one that sounds in a room. */
+  tap(listener: PlaybackListener): () => void {
+    return this.#second.tap(listener)
   }
 
   health(): Health {

@@ -1,8 +1,8 @@
-import { X509Certificate, generateKeyPairSync } from 'node:crypto'
-import { mkdir, rm } from 'node:fs/promises'
+import { X509Certificate, createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { childAbort, withTimeout } from '../../base/abort.js'
-import { ParleyError } from '../../base/errors.js'
+import { ParleyError, isMissing } from '../../base/errors.js'
 import { writeFileAtomic } from '../../base/files.js'
 import { attempt } from '../telemetry/link/attempt.js'
 import type { BrokerSettings } from '../telemetry/settings.js'
@@ -17,8 +17,10 @@ export interface ProvisionOptions {
   readonly claim: string
   readonly site: string
   readonly device: string
-  /** Where `device.pem` and `device.key` go. */
+  /** Where `device.pem` and `device.key` go. A `device.key` that is there already is used. */
   readonly folder: string
+  /** Instead of `device.pem` in `folder`. */
+  readonly certFile?: string
   readonly signal: AbortSignal
 }
 
@@ -28,7 +30,13 @@ export interface ProvisionOptions {
  */
 export async function provision(options: ProvisionOptions): Promise<{ cert: string; key: string }> {
   const { broker, claim, site, device, folder } = options
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const files = { cert: options.certFile ?? join(folder, 'device.pem'), key: join(folder, 'device.key') }
+  const old = await readFile(files.key).catch(error => {
+    if (isMissing(error)) return undefined
+    throw error
+  })
+  const privateKey = old ? createPrivateKey(old) : generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+  const publicKey = createPublicKey(privateKey)
   const csr = certificateRequest(`${site}/${device}`, publicKey, privateKey)
   const root = `parley/provision/claim/${claim}`
   const limit = childAbort(options.signal)
@@ -42,9 +50,8 @@ export async function provision(options: ProvisionOptions): Promise<{ cert: stri
     if (!answer.cert) throw new ParleyError('provision-refused', `the registrar refused: ${answer.why ?? 'it gave no reason'}`)
     const issued = new X509Certificate(answer.cert)
     if (!issued.checkPrivateKey(privateKey)) throw new ParleyError('provision-refused', 'the certificate that came is for another key')
-    const files = { cert: join(folder, 'device.pem'), key: join(folder, 'device.key') }
     await mkdir(folder, { recursive: true, mode: 0o700 })
-    await writeFileAtomic(files.key, privateKey.export({ type: 'pkcs8', format: 'pem' }), 0o600)
+    if (!old) await writeFileAtomic(files.key, privateKey.export({ type: 'pkcs8', format: 'pem' }), 0o600)
     await writeFileAtomic(files.cert, answer.cert, 0o644)
     await rm(broker.key, { force: true })
     await rm(broker.cert, { force: true })

@@ -1,6 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, connect as dial, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -9,6 +8,7 @@ import mqtt from 'mqtt'
 import { pino } from 'pino'
 import { systemClock } from '../../base/clock.js'
 import { ParleyError, describe } from '../../base/errors.js'
+import { answers, freePort } from '../../base/ports.js'
 import { telemetrySettings } from '../telemetry/settings.js'
 import { Telling } from '../telemetry/source.js'
 import { Telemetry } from '../telemetry/telemetry.js'
@@ -176,21 +176,6 @@ class Mosquitto {
     child.kill('SIGKILL')
     await gone
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
-  return port
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = dial(port, '127.0.0.1')
-    for (const [event, is] of [['connect', true], ['error', false]] as const) socket.once(event, () => { socket.destroy(); resolve(is) })
-  })
 }
 
 /** `npm run bench:fleet -- --devices 200 --seconds 20 --turn 5 --state 10 --away 5` */

@@ -141,6 +141,7 @@ export class Jobs implements AsyncDisposable {
       }
       this.#wake = childAbort(signal)
       await this.#options.clock.sleep(LOOK_MS, this.#wake.signal).catch(() => {})
+      this.#wake.abort() // else each second would leave a listener with the parent
     }
   }
 

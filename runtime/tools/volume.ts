@@ -19,6 +19,12 @@ export class Volume {
     this.#playout = playout
   }
 
+  /** 0 to 1, audible from now on. */
+  set(volume: number): void {
+    this.#beforeMute = undefined
+    this.#playout.volume = volume
+  }
+
   act(call: ToolCall): void {
     const { change } = call.args
     const now = this.#beforeMute ?? this.#playout.volume

@@ -1,12 +1,13 @@
 import { execFile, execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { copyFile, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { ROOT } from './tree.js'
 
-export const DEBIAN = process.env['PARLEY_DEBIAN_ROOT'] ?? join(ROOT, '.parley/debian')
+/** As in make-root.sh. */
+export const DEBIAN = process.env['PARLEY_DEBIAN_ROOT'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'parley/debian-12')
 
 /** Why it cannot run here; false: it can. */
 export function whyNot(): string | false {
@@ -27,11 +28,12 @@ export class Container implements AsyncDisposable {
     this.folder = folder
   }
 
-  static async prepare(): Promise<Container> {
+  /** `node`: false for a root in which nobody has installed anything. */
+  static async prepare(node = true): Promise<Container> {
     // Beside the root: hard disk, and the same file system, so that it copies fast.
     const folder = await mkdtemp(join(dirname(DEBIAN), 'boot-'))
     execFileSync('cp', ['-a', '--reflink=auto', `${DEBIAN}/.`, folder])
-    await copyFile(await realpath(process.execPath), join(folder, 'usr/bin/node'))
+    if (node) await copyFile(await realpath(process.execPath), join(folder, 'usr/bin/node'))
     return new Container(folder)
   }
 
@@ -44,8 +46,16 @@ export class Container implements AsyncDisposable {
     await writeFile(this.path(inside), text)
   }
 
-  async boot(): Promise<void> {
-    this.#child = spawn('systemd-nspawn', ['-q', '-D', this.folder, '--register=no', '--keep-unit', '--private-network', '-b', '--console=pipe'], { stdio: ['ignore', 'ignore', 'ignore'] })
+  /** Runs one command in the root that is not booted, with the network of this machine. `see`: folders of this machine, read-only. */
+  async before(command: readonly string[], see: Readonly<Record<string, string>> = {}, limitMs = 240_000): Promise<string> {
+    const binds = Object.entries(see).map(([inside, folder]) => `--bind-ro=${folder}:${inside}`)
+    const { stdout, stderr } = await promisify(execFile)('systemd-nspawn', ['-q', '-D', this.folder, '--register=no', '--keep-unit', '--as-pid2', '--resolv-conf=replace-host', '--console=pipe', ...binds, ...command], { timeout: limitMs, killSignal: 'SIGKILL' })
+    return stdout + stderr
+  }
+
+  async boot(see: Readonly<Record<string, string>> = {}): Promise<void> {
+    const binds = Object.entries(see).map(([inside, folder]) => `--bind-ro=${folder}:${inside}`)
+    this.#child = spawn('systemd-nspawn', ['-q', '-D', this.folder, '--register=no', '--keep-unit', '--private-network', ...binds, '-b', '--console=pipe'], { stdio: ['ignore', 'ignore', 'ignore'] })
     for (let i = 0; i < 300; i++) {
       await delay(200)
       const children = await readFile(`/proc/${this.#child.pid}/task/${this.#child.pid}/children`, 'utf8').catch(() => '')
@@ -56,7 +66,7 @@ export class Container implements AsyncDisposable {
   }
 
   async run(...command: string[]): Promise<string> {
-    const { stdout } = await promisify(execFile)('nsenter', ['-t', String(this.#leader), '-a', ...command], { timeout: 60_000, env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } })
+    const { stdout } = await promisify(execFile)('nsenter', ['-t', String(this.#leader), '-a', ...command], { timeout: 60_000, env: { PATH: '/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' } })
     return stdout.trim()
   }
 

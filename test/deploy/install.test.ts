@@ -1,10 +1,11 @@
 import { execFile, spawnSync } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, readdir, readlink, rm, stat, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { sourceTree } from './tree.js'
+import { copyDependencies } from '../../deploy/install/dependencies.js'
+import { ROOT, sourceTree } from './tree.js'
 
 const run = promisify(execFile)
 t.setTimeout(240_000)
@@ -82,6 +83,35 @@ t.test('JetPack is recognised, an old one and another system are refused', { ski
   await writeFile(join(jetson, 'etc/nv_tegra_release'), '# R35 (release), REVISION: 4.1, GCID: 1\n')
   await t.rejects(install(from, jetson, '--dry-run'), { code: 4, stderr: /JetPack is too old/ })
   await t.rejects(install(from, await emptyRoot(t, 'ID=fedora\nVERSION_ID=41\n')), { code: 4, stderr: /Debian 12/ })
+})
+
+t.test('a device gets what it runs with, not what it was built with, nor the libraries of other machines', async t => {
+  const to = await mkdtemp(join(tmpdir(), 'parley-dependencies-'))
+  t.teardown(() => rm(to, { recursive: true, force: true }))
+  await copyDependencies(ROOT, to)
+  const names = await readdir(to)
+  for (const name of ['mqtt', 'onnxruntime-node', 'zod', 'tuf-js']) t.ok(names.includes(name), name)
+  for (const name of ['tap', 'typescript', 'sparkplug-payload']) t.notOk(names.includes(name), name)
+  const binaries = (await readdir(join(to, 'onnxruntime-node/bin'), { recursive: true })).filter(n => /\.(node|so|dll|dylib)/.test(n))
+  t.ok(binaries.length > 0 && binaries.every(n => n.includes(`${process.platform}/${process.arch}/`)), binaries.join(' '))
+})
+
+t.test('a node that is handed over is copied, and `parley` runs with it', { skip }, async t => {
+  const from = await sourceTree(t, 'console.log("hello")\n')
+  const root = await emptyRoot(t)
+  await install(from, root, '--node', process.execPath)
+  t.ok((await lstat(join(root, 'opt/parley/guard/node'))).isFile())
+  t.equal(await readlink(join(root, 'usr/local/bin/parley')), '/opt/parley/guard/parley')
+  t.equal(spawnSync('dash', ['-n', join(root, 'opt/parley/guard/parley')]).status ?? 0, 0)
+})
+
+t.test('a release without the addon lets systemd hear the program that speaks for it', { skip }, async t => {
+  const from = await sourceTree(t, '')
+  const root = await emptyRoot(t)
+  await rm(join(from, 'dist/deploy/notify/notify.node'), { force: true })
+  await install(from, root, '--node', process.execPath)
+  const [addon, dropin] = await Promise.all(['opt/parley/current/app/dist/deploy/notify/notify.node', 'etc/systemd/system/parley.service.d/notify.conf'].map(name => stat(join(root, name)).catch(() => undefined)))
+  t.not(addon === undefined, dropin === undefined, 'either the one or the other')
 })
 
 t.test('a wrong option is told with the help', async t => {

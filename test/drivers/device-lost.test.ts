@@ -4,7 +4,7 @@ import * as alsa from '../../drivers/microphone/alsa.js'
 import * as pulse from '../../drivers/microphone/pulse.js'
 import * as pipe from '../../drivers/speaker/pipe.js'
 import * as card from '../../drivers/speaker/speaker.js'
-import { SoundServer } from '../rig/sound-server.js'
+import { SoundServer } from '../../drivers/room/sound-server.js'
 import { peak, sleep, testHost, tone, until } from './host.js'
 
 /** The bar: a device is in use again this soon after it is back. */

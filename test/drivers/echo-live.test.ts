@@ -3,7 +3,7 @@ import { EchoGate, type GatedFrame } from '../../drivers/echo/gate.js'
 import { findEchoCanceller, measureEchoCanceller, setUpEchoCanceller } from '../../drivers/echo/echo-cancel.js'
 import * as pulse from '../../drivers/microphone/pulse.js'
 import * as card from '../../drivers/speaker/speaker.js'
-import { SoundServer } from '../rig/sound-server.js'
+import { SoundServer } from '../../drivers/room/sound-server.js'
 import { quantile, sleep, speech, testHost } from './host.js'
 
 t.setTimeout(60_000)

@@ -7,7 +7,7 @@ import * as alsa from '../../drivers/microphone/alsa.js'
 import * as fake from '../../drivers/microphone/fake.js'
 import * as pulse from '../../drivers/microphone/pulse.js'
 import * as wav from '../../drivers/microphone/wav.js'
-import { SoundServer } from '../rig/sound-server.js'
+import { SoundServer } from '../../drivers/room/sound-server.js'
 import { children, sleep, testHost, tone } from './host.js'
 
 const server = await SoundServer.start()

@@ -2,7 +2,7 @@ import t from 'tap'
 import type { AudioFrame } from '../../base/frames.js'
 import * as alsa from '../../drivers/microphone/alsa.js'
 import * as pulse from '../../drivers/microphone/pulse.js'
-import { SoundServer } from '../rig/sound-server.js'
+import { SoundServer } from '../../drivers/room/sound-server.js'
 import { quantile, sleep, testHost, until } from './host.js'
 
 const server = await SoundServer.start()

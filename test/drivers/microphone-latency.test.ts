@@ -3,7 +3,7 @@ import type { AudioFrame } from '../../base/frames.js'
 import * as alsa from '../../drivers/microphone/alsa.js'
 import * as pulse from '../../drivers/microphone/pulse.js'
 import * as card from '../../drivers/speaker/speaker.js'
-import { SoundServer } from '../rig/sound-server.js'
+import { SoundServer } from '../../drivers/room/sound-server.js'
 import { peak, quantile, sleep, testHost, tone } from './host.js'
 
 const server = await SoundServer.start({ loopback: false })

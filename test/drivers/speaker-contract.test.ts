@@ -6,7 +6,7 @@ import * as nothing from '../../drivers/speaker/null.js'
 import * as pipe from '../../drivers/speaker/pipe.js'
 import * as card from '../../drivers/speaker/speaker.js'
 import * as wav from '../../drivers/speaker/wav.js'
-import { SoundServer } from '../rig/sound-server.js'
+import { SoundServer } from '../../drivers/room/sound-server.js'
 import { children, sleep, testHost, tone } from './host.js'
 
 const server = await SoundServer.start({ loopback: false })

@@ -2,7 +2,7 @@ import t from 'tap'
 import type { Speaker } from '../../drivers/contract.js'
 import * as pipe from '../../drivers/speaker/pipe.js'
 import * as card from '../../drivers/speaker/speaker.js'
-import { SoundServer } from '../rig/sound-server.js'
+import { SoundServer } from '../../drivers/room/sound-server.js'
 import { quantile, sleep, testHost, tone, until } from './host.js'
 
 const server = await SoundServer.start({ loopback: false })

@@ -13,7 +13,7 @@ const tiny = await tinyBundle()
 t.teardown(() => tiny[Symbol.asyncDispose]())
 const bundle: Bundle = await loadBundle(tiny.folder, { cacheFolder: tiny.folder })
 const tokenizer = tinyTokenizer()
-const open = (options: OpenOptions = {}): Promise<EngineSession> => openSession(bundle, { providers: ['cpu'], ...options })
+const open = (options: OpenOptions = {}): Promise<EngineSession> => openSession(bundle, { providers: ['cpu'], cacheFolder: tiny.folder, ...options })
 
 const alive = (pid: number | undefined): boolean => {
   try {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { openInProcess } from '../../models/engine/index.js'
 import { id, tick, tinyBundle, tinyTokenizer } from './tiny-bundle.js'
-import { ATTENDED, TINY } from './tiny-graph.js'
+import { ATTENDED, TINY, traceLevel } from './tiny-graph.js'
 import { naiveAttention, type Seen } from './naive-step.js'
 
 const tokenizer = tinyTokenizer()
@@ -12,8 +12,9 @@ const options = { providers: ['cpu'], cacheFolder: bundle.folder } as const
 function factsOf(lines: readonly string[]): Seen[] {
   return lines.flatMap(line => {
     const [key, value] = line.split(': ') as [string, string]
-    return [id('<fact>'), ...tokenizer.encode(key), id(':'), ...tokenizer.encode(value)]
-  }).map((token, position) => ({ token, level: 0, position }))
+    const fact = [id('<fact>'), ...tokenizer.encode(key), id(':'), ...tokenizer.encode(value)]
+    return fact.map((token, i) => ({ token, level: traceLevel(fact[i - 2] ?? 0, fact[i - 1] ?? 0) }))
+  }).map((seen, position) => ({ ...seen, position }))
 }
 
 function worst(found: Float32Array, expected: readonly number[]): number {
@@ -51,6 +52,31 @@ t.test('facts replaced in the middle of a talk are read anew, the unchanged ones
     }
   }
   t.ok(error < 1e-5, `worst difference ${error}`)
+})
+
+t.test('facts read in one go, or after a kept part of them, give the same keys and values', async t => {
+  const attended = async (...sets: string[][]): Promise<Float32Array> => {
+    await using session = await openInProcess(bundle.folder, options)
+    for (const lines of sets) await session.setFacts(lines)
+    return (await session.step(tick(0, { speak: true }))).speech as Float32Array
+  }
+  const lines = ['battery: 9', 'restroom: left']
+  const inOneGo = await attended(lines)
+  t.same(await attended(['battery: 9'], lines), inOneGo, 'a fact more')
+  t.same(await attended(['battery: 9', 'restroom: right'], lines), inOneGo, 'the end of a fact changed')
+  t.same(await attended(['battery: 9', 'restroom: left', 'muffin: 2'], lines), inOneGo, 'a fact fewer')
+})
+
+t.test('a state of facts is not seen by ticks, and reading facts leaves the states of ticks alone', async t => {
+  await using session = await openInProcess(bundle.folder, options)
+  const step = async (level: number): Promise<number[]> => [...((await session.step(tick(0, { speak: true, level }))).speech as Float32Array).subarray(ATTENDED)]
+  await step(1)
+  session.tell('battery 9')
+  await step(2)
+  await session.setFacts(['battery: 9'])
+  const told = await step(3)
+  t.same(told.slice(0, 4), [1, 2, 3, 3], 'the ear and the codec go on where they were')
+  t.same(told.slice(7, 9), [0, 0], 'the fact trace is zeros')
 })
 
 t.test('facts that do not fit are refused, and the old ones stay', async t => {

@@ -86,6 +86,7 @@ function tinyManifest(files: Manifest['files']): Manifest {
           ]).flat(),
           { name: 'ear', output: 'ear_new', dtype: 'float32', shape: [1, 3], kind: 'conv', reset: 'session' },
           { name: 'codec', output: 'codec_new', dtype: 'float32', shape: [1, 1], kind: 'counter', reset: 'turn' },
+          { name: 'fact_trace', output: 'fact_trace_new', dtype: 'float32', shape: [1, 2], kind: 'conv', reset: 'fact' },
         ],
       },
     },

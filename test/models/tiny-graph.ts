@@ -4,8 +4,14 @@ import { Random } from '../../models/engine/random.js'
 
 /** Sizes of the tiny step graph. */
 export const TINY = { layers: 2, heads: 2, headSize: 8, facts: 16, stream: 24, codebooks: 4, codes: 16, samples: 1280 } as const
-/** Floats of `speech`, in order: attention of each layer, the ear's state, the codec's count, live, noise[0], then zeros. */
+/** Floats of `speech`, in order: attention of each layer, the ear's state, the codec's count, live, noise[0], text_in, the fact trace, then zeros. */
 export const ATTENDED = TINY.layers * TINY.heads * TINY.headSize
+
+const TRACE_WEIGHTS = [0.001, 0.002]
+/** How much louder the tiny graph writes a fact's token, by the two tokens before it. */
+export function traceLevel(before: number, last: number): number {
+  return (TRACE_WEIGHTS[0] as number) * before + (TRACE_WEIGHTS[1] as number) * last
+}
 
 export interface TinyTables {
   /** [V, L, H, E] each. */
@@ -25,6 +31,7 @@ export function tinyTables(vocabulary: number): TinyTables {
  * - audio[0] × 1000, rounded, is the token to say, if the mask lets it; else what `chain` says follows text_prev;
  *   else what `answers` says to text_in.
  * - it speaks while audio[1] > 0.5 or text_prev is not 0; `speech` shows what the graph saw (see ATTENDED).
+ * - the fact trace holds the two tokens before this one of the same fact, and a fact's keys and values depend on it (`traceLevel`).
  * - attention is real: rotated keys and queries, masks, the ring; its layers do not stand on one another.
  */
 export function tinyGraph(vocabulary: number, chain: Record<number, number>, answers: Record<number, number>, heardId: number): Buffer {
@@ -82,7 +89,10 @@ export function tinyGraph(vocabulary: number, chain: Record<number, number>, ans
 
   // keys, queries and values come from tables by text_in, scaled by what is heard
   const tables = tinyTables(vocabulary)
-  const gain = op('Add', [op('Mul', [slice(sound, n2, n3, n1), floats('unit', [1], [1, 1])]), floats('one', [1], [1, 1])])
+  const one = floats('one', [1], [1, 1])
+  const traced = op('ReduceSum', [op('Mul', ['fact_trace', floats('trace_weights', TRACE_WEIGHTS, [1, 2])]), n1], { keepdims: 1 })
+  const level = op('Add', [slice(sound, n2, n3, n1), op('Mul', [traced, op('Sub', [one, 'live'])])])
+  const gain = op('Add', [level, one])
   const pick = (name: keyof TinyTables): string => {
     const rows = op('Reshape', [op('Gather', [floats(name, tables[name], [vocabulary, L * H * E]), op('Reshape', ['text_in', n1])], { axis: 0 }), ints(`${name}_shape`, [L, H, E])])
     return op('Mul', [rows, op('Reshape', [gain, ints(`${name}_gain`, [1, 1, 1])])])
@@ -113,8 +123,9 @@ export function tinyGraph(vocabulary: number, chain: Record<number, number>, ans
   // states: the ear remembers the last three values of audio[2], the codec counts its frames
   const ear = op('Concat', [slice('ear', n1, n3, n1), slice(sound, n2, n3, n1)], { axis: 1 }, 'ear_new')
   const codec = op('Add', ['codec', floats('codec_step', [1], [1, 1])], {}, 'codec_new')
-  const told = op('Concat', [...attended, ear, codec, 'live', slice(slice('noise', n0, n1, n0), n0, n1, n1), asFloat('text_in')], { axis: 1 })
-  const used = ATTENDED + 3 + 1 + 1 + 1 + 1
+  op('Concat', [slice('fact_trace', n1, n2, n1), asFloat('text_in')], { axis: 1 }, 'fact_trace_new')
+  const told = op('Concat', [...attended, ear, codec, 'live', slice(slice('noise', n0, n1, n0), n0, n1, n1), asFloat('text_in'), 'fact_trace'], { axis: 1 })
+  const used = ATTENDED + 3 + 1 + 1 + 1 + 1 + 2
   op('Concat', [told, floats('rest', new Float32Array(samples - used), [1, samples - used])], { axis: 1 }, 'speech')
 
   const f = (name: string, ...shape: number[]): TensorInfo => ({ name, type: 'float32', shape })
@@ -123,7 +134,7 @@ export function tinyGraph(vocabulary: number, chain: Record<number, number>, ans
   return encodeModel({
     name: 'tiny', opsets: { '': 17 }, nodes, initializers: constants,
     inputs: [f('audio', 1, samples), i('text_in', 1, 1), i('text_prev', 1, 1), i('heard_prev', 1, 1), i('codes_prev', 1, K), f('live', 1, 1), f('rope_stream', 2, E / 2), f('rope_facts', 2, E / 2),
-      f('mask', 1, S), f('text_mask', 1, vocabulary), f('noise', K, C), ...rings, f('ear', 1, 3), f('codec', 1, 1)],
-    outputs: [i('text', 1, 1), i('heard', 1, 1), i('codes', 1, K), f('speech', 1, samples), f('k_new', L, H, E), f('v_new', L, H, E), f('ear_new', 1, 3), f('codec_new', 1, 1)],
+      f('mask', 1, S), f('text_mask', 1, vocabulary), f('noise', K, C), ...rings, f('ear', 1, 3), f('codec', 1, 1), f('fact_trace', 1, 2)],
+    outputs: [i('text', 1, 1), i('heard', 1, 1), i('codes', 1, K), f('speech', 1, samples), f('k_new', L, H, E), f('v_new', L, H, E), f('ear_new', 1, 3), f('codec_new', 1, 1), f('fact_trace_new', 1, 2)],
   })
 }

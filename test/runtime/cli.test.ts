@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { conversationEvent } from '../../runtime/conversation/events.js'
 import { usageOf } from '../../runtime/bench/processes.js'
-import { SoundServer } from '../rig/sound-server.js'
+import { SoundServer } from '../../drivers/room/sound-server.js'
 import { tinyBundle } from '../models/tiny-bundle.js'
 
 const MAIN = fileURLToPath(new URL('../../runtime/cli/main.js', import.meta.url))

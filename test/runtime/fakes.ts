@@ -142,6 +142,10 @@ export class HostileSpeaker implements Speaker {
     return this.#writtenMs - this.heardMs()
   }
 
+  tap(): () => void {
+    return () => {}
+  }
+
   async drain(signal?: AbortSignal): Promise<void> {
     if (this.#hostility === 'never-drains') await new Promise(() => {})
     if (this.#hostility === 'deaf') await this.#clock.sleep(600_000)

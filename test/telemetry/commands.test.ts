@@ -14,11 +14,11 @@ async function ask(owner: Listener, name: string, body: unknown, options: { id?:
     retain: options.retain ?? false,
     properties: { responseTopic: options.replyTo ?? REPLY, correlationData, ...(options.trace ? { userProperties: { traceparent: options.trace } } : {}) },
   })
-  const answer = await owner.until(h => owner.heard.indexOf(h) >= seen && h.topic === REPLY && h.packet.properties?.correlationData?.equals(correlationData) === true, `an answer to ${name}`, 5_000)
+  const answer = await owner.until(h => owner.heard.indexOf(h) >= seen && h.topic === REPLY && h.packet.properties?.correlationData?.equals(correlationData) === true, `an answer to ${name}`)
   return { ...JSON.parse(answer.payload.toString()), packet: answer.packet }
 }
 
-t.test('every command is answered, and bad ones change nothing', { timeout: 28_000 }, async t => {
+t.test('every command is answered, and bad ones change nothing', { timeout: 180_000 }, async t => {
   await using broker = await Broker.start()
   await using folder = await Folder.make()
   await using owner = await Listener.open(broker.url)
@@ -89,7 +89,7 @@ t.test('every command is answered, and bad ones change nothing', { timeout: 28_0
   })
 })
 
-t.test('a restart that was sent to a device that was away too long never comes', { timeout: 25_000 }, async t => {
+t.test('a restart that was sent to a device that was away too long never comes', { timeout: 180_000 }, async t => {
   await using broker = await Broker.start()
   await using folder = await Folder.make()
   await using owner = await Listener.open(broker.url)
@@ -107,7 +107,7 @@ t.test('a restart that was sent to a device that was away too long never comes',
   t.same(second.api.did, ['restart fresh'])
 })
 
-t.test('a restart that is delivered again after the restart is not done again', { timeout: 25_000 }, async t => {
+t.test('a restart that is delivered again after the restart is not done again', { timeout: 180_000 }, async t => {
   await using broker = await Broker.start()
   await using folder = await Folder.make()
   await using owner = await Listener.open(broker.url)

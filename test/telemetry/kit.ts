@@ -86,7 +86,7 @@ export class Listener implements AsyncDisposable {
   }
 
   /** Waits until something heard fulfils `want`; fails after `ms` with what it wanted. */
-  async until(want: (heard: Heard) => boolean, what: string, ms = 10_000): Promise<Heard> {
+  async until(want: (heard: Heard) => boolean, what: string, ms = 30_000): Promise<Heard> {
     for (const end = performance.now() + ms; ;) {
       const found = this.heard.find(want)
       if (found) return found
@@ -105,8 +105,8 @@ export class Listener implements AsyncDisposable {
   }
 }
 
-/** Waits until `true`; fails after `ms`. */
-export async function eventually(what: string, is: () => boolean | Promise<boolean>, ms = 10_000): Promise<void> {
+/** Waits until `true`; fails after `ms`, which is long, because a busy machine is no failure. */
+export async function eventually(what: string, is: () => boolean | Promise<boolean>, ms = 30_000): Promise<void> {
   for (const end = performance.now() + ms; !(await is());) {
     if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`)
     await new Promise(resolve => setTimeout(resolve, 20))
@@ -119,5 +119,26 @@ export const wait = (ms: number): Promise<void> => new Promise(resolve => setTim
 export class DayClock extends ManualClock {
   override wall(): number {
     return Date.UTC(2026, 5, 1) + this.now()
+  }
+}
+
+/** The device has subscribed to everything and said who it is, for the `times`th time: from now on it hears. */
+export async function greeted(telemetry: Telemetry, times = 1): Promise<void> {
+  await eventually(`greeting ${times} is over`, () => Number(telemetry.registry.get('reconnects') ?? 0) >= times)
+}
+
+/** A count that stands still for so long will not go on, ms. */
+const STUCK_MS = 20_000
+
+/**
+ * Moves a manual clock on until the count is reached; fails when it stands still, however slow the machine is. Between two steps
+ * the sockets and the disk get their turn: a clock that is spun without that lets hours of fsyncs pass between two packets.
+ */
+export async function pumped(clock: ManualClock, what: string, count: () => number, wanted: number, stepMs = 1): Promise<void> {
+  for (let last = count(), moved = performance.now(); last < wanted;) {
+    await clock.advance(stepMs)
+    await new Promise(resolve => setImmediate(resolve))
+    if (count() !== last) [last, moved] = [count(), performance.now()]
+    else if (performance.now() - moved > STUCK_MS) throw new Error(`${what}: ${last} of ${wanted}, and none for ${STUCK_MS} ms`)
   }
 }

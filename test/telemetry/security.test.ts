@@ -27,7 +27,7 @@ const as = async (authority: Authority, who: Issued): Promise<{ ca: Buffer; cert
   ({ ca: await readFile(authority.ca), cert: await readFile(who.cert), key: await readFile(who.key), reconnectPeriod: 0 })
 const tls = (authority: Authority, url: string, who: Issued): Record<string, unknown> => ({ broker: { url, ca: authority.ca, ...who } })
 
-t.test('a device can neither read nor command another, and an owner can do both', { timeout: 60_000 }, async t => {
+t.test('a device can neither read nor command another, and an owner can do both', { timeout: 180_000 }, async t => {
   await using authority = await Authority.create()
   const [r1, r2, operator] = [await authority.issue('lab/r1'), await authority.issue('lab/r2'), await authority.issue('operator')]
   await using broker = await secureBroker(authority)
@@ -53,7 +53,7 @@ t.test('a device can neither read nor command another, and an owner can do both'
   t.ok(device.registry.get('certificate_days'), 'the device knows how long its certificate lasts')
 })
 
-t.test('an expired, a revoked and a foreign certificate are each told by name, and the device tries on', { timeout: 90_000 }, async t => {
+t.test('an expired, a revoked and a foreign certificate are each told by name, and the device tries on', { timeout: 180_000 }, async t => {
   await using authority = await Authority.create()
   await using others = await Authority.create()
   const [expired, revoked] = [await authority.issue('lab/r1', { expired: true }), await authority.issue('lab/r2')]
@@ -64,7 +64,7 @@ t.test('an expired, a revoked and a foreign certificate are each told by name, a
     await using device = await startTelemetry(broker, folder.path, { broker: { url: broker.url, ca, ...who } })
     const codes: string[] = []
     device.link.onNews(news => { if (news.what === 'failed') codes.push(news.code) })
-    await eventually('two tries', () => codes.length >= 2, 20_000)
+    await eventually('two tries', () => codes.length >= 2)
     return codes[0]!
   }
   t.equal(await failure(expired), 'certificate-expired')
@@ -81,7 +81,7 @@ t.test('a key that others can read is not used', async t => {
   await readSecret(authority.caKey)
 })
 
-t.test('a claim becomes a certificate once, is deleted, and works only for that', { timeout: 60_000 }, async t => {
+t.test('a claim becomes a certificate once, is deleted, and works only for that', { timeout: 180_000 }, async t => {
   await using authority = await Authority.create()
   const [registrar, claim] = [await authority.issue('registrar'), await authority.issue('claim/c1')]
   await using broker = await secureBroker(authority)

@@ -41,6 +41,7 @@ t.test('a file cut off at any byte gives back every whole record, and takes new 
     await again.close()
     if (JSON.stringify(have) !== JSON.stringify([...from1(whole), 99])) t.fail(`cut at ${cut}: ${have}`)
   }
+  await ring.close()
   t.pass(`${bytes.length + 1} cuts`)
 })
 
@@ -59,6 +60,7 @@ t.test('a damaged byte anywhere costs the record it is in, and is counted as one
   t.same(have, [...have].sort((a, b) => a - b), 'in order')
   t.equal(again.dropped, 1)
   t.equal(again.pending, 19)
+  await again.close()
 })
 
 t.test('the limit holds: the oldest go, and every one of them is counted, also over a crash', async t => {
@@ -76,6 +78,8 @@ t.test('the limit holds: the oldest go, and every one of them is counted, also o
   const again = await openRing(folder.path, LIMIT, 2_000) // as after a kill: the first was never closed
   t.equal(again.dropped, 2_000 - left.length)
   t.equal(again.pending, left.length)
+  await again.close()
+  await ring.close()
 })
 
 t.test('what was answered is not handed out again, in any order of answers, and its files go', async t => {

@@ -43,7 +43,8 @@ def states(graph: onnx.GraphProto, layers: int) -> list[dict]:
     for o in graph.output:
         if o.name.endswith("_new") and o.name not in ("k_new", "v_new"):
             name = o.name[:-4]
-            out.append({"name": name, "output": o.name, "shape": shapes[name], "kind": "conv", "reset": "turn" if name.startswith("voice") else "session"})
+            out.append({"name": name, "output": o.name, "shape": shapes[name], "kind": "conv",
+                        "reset": "fact" if name == "fact_trace" else "turn" if name.startswith("voice") else "session"})
     return out
 
 

@@ -56,9 +56,14 @@ class Host:
         x = self.inputs
         x["live"][:] = 0
         for i, token in enumerate(ids):
+            if token == self.tok.ids["<fact>"]:
+                x["fact_trace"].fill(0)
             x["text_in"][:] = token
             x["rope_stream"][:] = x["rope_facts"][:] = self.rope(i)
-            self.keep(self.run(), i)
+            out = self.run()
+            self.keep(out, i)
+            x["fact_trace"][:] = out["fact_trace_new"]
+        x["fact_trace"].fill(0)
         self.count = len(ids)
         x["text_in"][:] = 0
 
@@ -82,6 +87,8 @@ class Host:
         text, silent = int(out["text"][0, 0]), out["codes"][0, 0] == CODES
         x["text_prev"][:], x["heard_prev"][:], x["codes_prev"][:] = out["text"], out["heard"], out["codes"]
         for s in self.states:
+            if s == "fact_trace":
+                continue
             x[s][:] = 0 if silent and s.startswith("voice") else out[f"{s}_new"]
         self.in_call = text in self.call_ids or (self.in_call and text != self.tok.ids["<end>"])
         self.tick += 1

@@ -4,6 +4,10 @@ text token, what it heard as text, whether it speaks, and the speech codes.
 A sequence is [facts | stream]. Facts see earlier facts; the stream sees all facts and its own past. A stream query has two
 rotary positions: its own tick towards the stream, and the number of facts tokens towards the facts, so that facts are
 as near after an hour as in the first second. See models/README.md for the step graph.
+
+Every row also gets *traces*: sums of the tokens before it that fade at three rates. A stream row so knows what was just said and
+what was asked; a fact row knows its key (a fact's trace begins at its `<fact>`). One layer of attention can then find a
+value by its key and copy it in order; without traces that took several layers and several times the training.
 """
 from __future__ import annotations
 
@@ -16,13 +20,15 @@ from torch.nn import functional as F
 from .codec import BOOKS, CODES, LATENT, Block
 from .frontend import FEATURES
 
+DECAYS = (0.6, 0.9, 0.97)
+
 
 @dataclass
 class Size:
-    width: int = 256
+    width: int = 192
     layers: int = 6
     heads: int = 4
-    hidden: int = 640
+    hidden: int = 512
     vocabulary: int = 1536
     ear: int = 256
     depth: int = 384
@@ -65,6 +71,16 @@ def angles(position: torch.Tensor, size: int) -> tuple[torch.Tensor, torch.Tenso
     theta = 10_000.0 ** (-torch.arange(size // 2, dtype=torch.float64) * 2 / size)
     phase = position.double().unsqueeze(-1) * theta
     return torch.cos(phase).float(), torch.sin(phase).float()
+
+
+def traces(tokens: torch.Tensor, same: torch.Tensor | None = None) -> torch.Tensor:
+    """[B, T, d] -> [B, T, DECAYS, d]: sums that fade, over all rows so far, or those that `same` [B, T, T] counts."""
+    t = tokens.shape[1]
+    age = (torch.arange(t).unsqueeze(1) - torch.arange(t)).float()
+    fade = torch.stack([torch.where(age >= 0, r ** age.clamp(min=0), torch.zeros(())) for r in DECAYS])
+    if same is None:
+        return torch.einsum("kij,bjd->bikd", fade, tokens)
+    return torch.einsum("bkij,bjd->bikd", fade.unsqueeze(0) * same.unsqueeze(1), tokens)
 
 
 class Norm(nn.Module):
@@ -148,6 +164,7 @@ class Pico(nn.Module):
         self.ear = Ear(size)
         self.words = nn.Embedding(size.vocabulary, d)
         self.from_channel, self.from_text, self.from_heard = (nn.Linear(d, d, bias=False) for _ in range(3))
+        self.from_traces = nn.Linear(len(DECAYS) * d, d, bias=False)
         self.codes = nn.ModuleList([nn.Embedding(CODES, d) for _ in range(BOOKS)])
         self.silent = nn.Parameter(torch.zeros(d))
         self.layers = nn.ModuleList([Layer(size) for _ in range(size.layers)])
@@ -157,6 +174,12 @@ class Pico(nn.Module):
         self.speaks = nn.Linear(d, 1)
         self.depth = Depth(size)
         self.apply(self._start)
+        with torch.no_grad():  # words look alike on every stream, and half of the heads look for what looks alike, from the first step
+            for table in (self.from_channel, self.from_text, self.from_heard):
+                table.weight.mul_(0.3).add_(torch.eye(d))
+            for layer in self.layers:
+                q, k = layer.qkv.weight[: d // 2], layer.qkv.weight[d: d + d // 2]
+                k.copy_(q)
 
     @staticmethod
     def _start(module: nn.Module) -> None:
@@ -171,22 +194,29 @@ class Pico(nn.Module):
         """Embedded words; token 0 is nothing at all."""
         return project(self.words(ids)) * (ids > 0).unsqueeze(-1)
 
-    def embed(self, heard_sound: torch.Tensor, channel, text, heard, codes, speaking) -> torch.Tensor:
-        """The stream's input: the ear's output plus what the last tick gave. All [B, T, …]; speaking [B, T] in {0, 1};
-        channel None: it is added elsewhere."""
-        voice = sum(self.codes[k](codes[..., k]) for k in range(BOOKS))
-        on = speaking.unsqueeze(-1)
-        x = heard_sound + self.table(self.from_text, text) + self.table(self.from_heard, heard) + voice * on + self.silent * (1 - on)
-        return x if channel is None else x + self.table(self.from_channel, channel)
+    def tokens(self, text, heard, channel) -> torch.Tensor:
+        """What the stream's tokens of one tick are to the network, [B, T, d]: what its traces are made of."""
+        return self.table(self.from_text, text) + self.table(self.from_heard, heard) + self.table(self.from_channel, channel)
 
-    def forward(self, facts: torch.Tensor, count: torch.Tensor, features, channel, text, heard, codes, speaking) -> torch.Tensor:
-        """facts [B, F] ids with `count` [B] valid ones; the stream's inputs as in `embed` -> states [B, T, d], normalised.
-        features None: a stream of text alone."""
+    def recall(self, traces: torch.Tensor) -> torch.Tensor:
+        """Traces [B, T, DECAYS, d] -> [B, T, d]."""
+        return self.from_traces(traces.flatten(2))
+
+    def voice(self, codes, speaking) -> torch.Tensor:
+        on = speaking.unsqueeze(-1)
+        return sum(self.codes[k](codes[..., k]) for k in range(BOOKS)) * on + self.silent * (1 - on)
+
+    def forward(self, facts: torch.Tensor, begins: torch.Tensor, count: torch.Tensor, features, channel, text, heard, codes, speaking) -> torch.Tensor:
+        """facts [B, F] ids with `count` [B] valid ones and the number of the fact that each belongs to, `begins` [B, F]; the
+        stream's inputs [B, T, …], those but `features` and `channel` a tick late -> states [B, T, d], normalised. features None: text alone."""
         b, f = facts.shape
         t = text.shape[1]
-        sound = 0.0 if features is None else self.ear(features, self.ear.initial(b))[0]
-        stream = self.embed(sound, channel, text, heard, codes, speaking)
-        x = torch.cat([self.table(self.from_channel, facts), stream], 1)
+        told, said = self.table(self.from_channel, facts), self.tokens(text, heard, channel)
+        same = (begins.unsqueeze(2) == begins.unsqueeze(1)).float()
+        stream = said + self.recall(traces(said)) + self.voice(codes, speaking)
+        if features is not None:
+            stream = stream + self.ear(features, self.ear.initial(b))[0]
+        x = torch.cat([told + self.recall(traces(told, same)), stream], 1)
         row = torch.arange(f).expand(b, f)
         own = angles(torch.cat([row, torch.arange(t).expand(b, t)], 1).unsqueeze(1), self.size.width // self.size.heads)
         view = angles(torch.cat([row, count.unsqueeze(1).expand(b, t)], 1).unsqueeze(1), self.size.width // self.size.heads)

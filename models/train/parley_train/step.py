@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from .codec import BOOKS, CODES, Codec, Speech
 from .frontend import TICK, FrontEnd
-from .model import Pico, rotate
+from .model import DECAYS, Pico, rotate
 
 FACTS, STREAM = 512, 768
 SLOTS = FACTS + STREAM
@@ -20,10 +20,12 @@ class Step(nn.Module):
         select = torch.zeros(2, SLOTS)
         select[0, FACTS:], select[1, :FACTS] = 1, 1
         self.register_buffer("select", select, persistent=False)
+        self.register_buffer("fade", torch.tensor(DECAYS).view(1, -1, 1), persistent=False)
 
     def state_names(self) -> dict[str, tuple[torch.Tensor, str]]:
         """Name -> (initial value, reset scope)."""
-        out = {"ear_past": (torch.zeros(1, 352), "session")}
+        trace = torch.zeros(1, len(DECAYS), self.model.size.width)
+        out = {"trace": (trace, "session"), "fact_trace": (trace, "fact"), "ear_past": (torch.zeros(1, 352), "session")}
         for i, s in enumerate(self.front.embedding.initial(1)):
             out[f"ear_conv{i}"] = (s, "session")
         for i, s in enumerate(self.model.ear.initial(1)):
@@ -66,14 +68,19 @@ class Step(nn.Module):
         m, n = self.model, self.model.size.layers
         keys, values, states = rest[:n], rest[n:2 * n], list(rest[2 * n:])
         convs = len(self.front.embedding.widths)
-        ear_past, histories = states[0], states[1:1 + convs]
-        blocks = states[1 + convs:1 + convs + len(m.ear.blocks)]
-        voice = states[1 + convs + len(m.ear.blocks):]
+        trace, fact_trace, ear_past = states[:3]
+        histories, states = states[3:3 + convs], states[3 + convs:]
+        blocks, voice = states[:len(m.ear.blocks)], states[len(m.ear.blocks):]
         features, ear_past, histories = self.front(audio, ear_past, histories)
         sound, blocks = m.ear(features, blocks)
         speaking = (codes_prev[:, :1] < CODES).float()
-        stream = m.embed(sound, None, text_prev, heard_prev, torch.clamp(codes_prev, max=CODES - 1).unsqueeze(1), speaking)
-        x = stream * live.unsqueeze(2) + m.table(m.from_channel, text_in)
+        told = m.table(m.from_channel, text_in)
+        said = m.table(m.from_text, text_prev) + m.table(m.from_heard, heard_prev) + told
+        trace = trace * self.fade + said
+        fact_trace = fact_trace * self.fade + told
+        stream = said + sound + m.voice(torch.clamp(codes_prev, max=CODES - 1).unsqueeze(1), speaking)
+        on = live.unsqueeze(2)
+        x = stream * on + told * (1 - on) + m.recall((trace * on + fact_trace * (1 - on)).unsqueeze(1))
         k_new, v_new = [], []
         for layer, k, v in zip(m.layers, keys, values):
             x, a, b = self.attend(layer, x, k, v, rope_stream, rope_facts, mask)
@@ -88,4 +95,4 @@ class Step(nn.Module):
         sound_out, voice = self.speech(latent, voice)
         quiet = torch.tensor([[CODES] + [0] * (BOOKS - 1)])
         codes = codes * speaks + quiet * (1 - speaks)
-        return (text, heard, codes, sound_out, torch.cat(k_new), torch.cat(v_new), ear_past, *histories, *blocks, *voice)
+        return (text, heard, codes, sound_out, torch.cat(k_new), torch.cat(v_new), trace, fact_trace, ear_past, *histories, *blocks, *voice)

@@ -197,11 +197,11 @@ class Composer:
 READINGS = {"battery", "temperature", "humidity", "light", "distance", "queue", "noise", "weight", "speed", "door", "rain", "signal", "tank", "paper"}
 
 
-def arrays(lines: list[Timeline]) -> dict[str, np.ndarray]:
-    """A padded batch. Inputs are the targets one tick late."""
+def arrays(lines: list[Timeline], fact: int) -> dict[str, np.ndarray]:
+    """A padded batch; `fact` is the token that begins a fact. Inputs are the targets one tick late."""
     b, t = len(lines), max(len(x) for x in lines)
     f = max(1, max(len(x.facts) for x in lines))
-    out = {"facts": np.zeros((b, f), np.int64), "count": np.zeros(b, np.int64), "codes": np.zeros((b, t, BOOKS), np.int64)}
+    out = {"facts": np.zeros((b, f), np.int64), "begins": np.zeros((b, f), np.int64), "count": np.zeros(b, np.int64), "codes": np.zeros((b, t, BOOKS), np.int64)}
     for name in ("channel", "text", "heard"):
         out[name] = np.zeros((b, t), np.int64)
     for name in ("speaking", "text_known", "heard_known", "speak_known", "code_known"):
@@ -211,6 +211,7 @@ def arrays(lines: list[Timeline]) -> dict[str, np.ndarray]:
     for i, x in enumerate(lines):
         n = len(x)
         out["facts"][i, : len(x.facts)], out["count"][i] = x.facts, len(x.facts)
+        out["begins"][i] = np.cumsum(out["facts"][i] == fact)
         for name in ("channel", "text", "heard", "speaking", "text_known", "heard_known", "speak_known"):
             out[name][i, :n] = getattr(x, name)
         for k in range(n):

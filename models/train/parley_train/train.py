@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from .codec import BOOKS, CODES
 from .domain import Domain
 from .model import Pico, Size, save
+from .optimiser import Optimiser
 from .paths import work
 from .teach import FOCUS, intent_weight
 from .timeline import Composer, arrays
@@ -57,7 +58,7 @@ def losses(model: Pico, batch: dict[str, np.ndarray], noise: bool = True) -> dic
     if noise:
         text, heard = corrupted(text, 0.02, v), corrupted(heard, 0.06, v)
         codes = torch.where(torch.rand(codes.shape) < 0.1, torch.randint(0, CODES, codes.shape), codes)
-    h = model(x["facts"], x["count"], x.get("features"), x["channel"], text, heard, codes, shifted(x["speaking"]))
+    h = model(x["facts"], x["begins"], x["count"], x.get("features"), x["channel"], text, heard, codes, shifted(x["speaking"]))
     out = {}
     out["text"], out["text_acc"] = token_loss(h, x["text"], x["text_known"], model.text_logits)
     out["heard"], out["heard_acc"] = token_loss(h, x["heard"], x["heard_known"], model.heard_logits)
@@ -80,8 +81,8 @@ WEIGHTS = {"text": 1.0, "heard": 1.2, "speak": 0.7, "codes": 0.6}
 class Buckets:
     """Batches of timelines of like length: little padding. Makes `ahead` batches at a time, and gives them in random order."""
 
-    def __init__(self, make, positions: int, rng: random.Random, ahead: int = 6) -> None:
-        self.make, self.positions, self.rng, self.ahead, self.ready = make, positions, rng, ahead, []
+    def __init__(self, make, fact: int, positions: int, rng: random.Random, ahead: int = 6) -> None:
+        self.make, self.fact, self.positions, self.rng, self.ahead, self.ready = make, fact, positions, rng, ahead, []
 
     def next(self) -> dict[str, np.ndarray]:
         if not self.ready:
@@ -99,7 +100,7 @@ class Buckets:
                 group.append(line)
             self.ready.append(group)
             self.rng.shuffle(self.ready)
-        return arrays(self.ready.pop())
+        return arrays(self.ready.pop(), self.fact)
 
 
 def text_line(composer: Composer, names, weights, rng: random.Random, focus: float):
@@ -116,6 +117,7 @@ def main() -> None:
     parser.add_argument("--wall", type=float, default=0, help="minutes by the clock instead")
     parser.add_argument("--focus", type=float, default=0.0, help="share of turns from the focus intents alone")
     parser.add_argument("--size", default="pico")
+    parser.add_argument("--optimiser", choices=["muon", "adamw"], default="muon")
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--floor", type=float, default=0.08, help="share of the rate at the end")
     parser.add_argument("--positions", type=int, default=2600, help="facts tokens and ticks in a batch")
@@ -133,12 +135,13 @@ def main() -> None:
         saved = torch.load(path, weights_only=False)
         model.load_state_dict(saved["model"])
         step = saved["step"]
-    optimiser = torch.optim.AdamW(model.parameters(), args.rate, betas=(0.9, 0.95), weight_decay=0.02)
-    texts, feed = Buckets(lambda: text_line(composer, names, weights, rng, args.focus), args.positions, rng), None
+    optimiser = Optimiser(model, args.optimiser)
+    fact = tok.ids["<fact>"]
+    texts, feed = Buckets(lambda: text_line(composer, names, weights, rng, args.focus), fact, args.positions, rng), None
     if args.stage == "joint":
         from .joint import Feed
         feed = Feed(composer, rng, args.focus)
-        sounds = Buckets(feed.line, args.positions, rng)
+        sounds = Buckets(feed.line, fact, args.positions, rng)
         if float(model.ear.mean.abs().sum()) == 0:
             mean, scale = feed.statistics()
             model.ear.mean.copy_(torch.from_numpy(mean))
@@ -152,16 +155,14 @@ def main() -> None:
         if spent > limit:
             break
         rate = args.rate * min(1, (step - first + 1) / 60) * (args.floor + (1 - args.floor) * 0.5 * (1 + math.cos(math.pi * spent / limit)))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
         text_only = feed is None or rng.random() < 0.22
         batch = texts.next() if text_only else sounds.next()
         parts = losses(model, batch)
         total = sum(WEIGHTS[k] * v for k, v in parts.items() if k in WEIGHTS)
-        optimiser.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         total.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        optimiser.step(rate)
         step += 1
         for k, v in parts.items():
             name = f"typed_{k}" if text_only and feed else k

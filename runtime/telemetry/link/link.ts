@@ -14,8 +14,8 @@ import { rivalHere, rivalOnline } from './rival.js'
 const TAKEN_OVER = 0x8e
 /** Messages on their way at once, whatever more the broker allows. */
 const MOST_FLYING = 64
-/** How long a goodbye may take. */
-const CLOSE_MS = 2_000
+/** How long a goodbye may take, and the end of the connection after it: the whole runtime is closed in 2 s. */
+const CLOSE_MS = 700
 
 export interface Message {
   readonly topic: string

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { ParleyError, isMissing } from '../../base/errors.js'
+import { WEBRTC } from '../echo/echo-cancel.js'
 import { Recording } from './recording.js'
 
 const run = promisify(execFile)
@@ -181,6 +182,4 @@ const ALSA_CONFIG = `</usr/share/alsa/alsa.conf>
 pcm.!default { type pulse }
 ctl.!default { type pulse }
 `
-/** The default gain control would cut the microphone to a third. */
-const ECHO_CANCEL =
-  'load-module module-echo-cancel source_master=mic sink_master=spk source_name=ec_mic sink_name=ec_spk aec_method=webrtc rate=16000 channels=1 use_master_format=0 aec_args="analog_gain_control=0 digital_gain_control=0"'
+const ECHO_CANCEL = ['load-module module-echo-cancel source_master=mic sink_master=spk source_name=ec_mic sink_name=ec_spk', ...WEBRTC].join(' ')

@@ -1,0 +1,62 @@
+import { parseArgs } from 'node:util'
+import { systemClock } from '../../base/clock.js'
+import { LocalMachine } from '../../deploy/jetson/machine.js'
+import { ENGINES, Engines } from '../compose/engines.js'
+import { loadConfig } from '../config/load.js'
+import { EXIT, say, table, untilSignal, usage, type Command } from './command.js'
+import { bundlePath } from './paths.js'
+
+const help = `
+parley engines [list|build|clear] [--bundle DIR] [--cache DIR] [--json]
+
+TensorRT engines of this device. An engine is tied to the graph, the GPU and the versions of TensorRT and ONNX Runtime; where one of
+these has changed, another is built. On a machine without TensorRT there is none, and nothing to do.
+
+  list         what is there, and which one the bundle uses (the default of a person)
+  build        builds the bundle's engine if it is missing: minutes, at the lowest priority (the updater does this before a switch)
+  clear        removes all that the bundle does not use
+  --cache DIR  default: ${ENGINES}
+  --json       as JSON
+
+Exit codes: 0 done, 2 wrong command line, 3 wrong bundle, 5 the build failed, 130 interrupted.`
+
+const VERBS: readonly string[] = ['list', 'build', 'clear']
+
+function options(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], allowPositionals: true, options: { bundle: { type: 'string' }, cache: { type: 'string', default: ENGINES }, json: { type: 'boolean', default: false }, config: { type: 'string' } } })
+  } catch (cause) {
+    throw usage(cause instanceof Error ? cause.message : String(cause))
+  }
+}
+
+async function run(args: readonly string[]): Promise<number> {
+  const { values, positionals } = options(args)
+  // The updater of an older release names only the folders.
+  const verb = positionals[0] ?? (values.bundle !== undefined && args.includes('--cache') ? 'build' : 'list')
+  if (!VERBS.includes(verb) || positionals.length > 1) throw usage(`engines takes one of ${VERBS.join(', ')}`)
+  const { config, path } = await loadConfig(values.config)
+  const bundle = bundlePath(values.bundle, config.bundle.path, path)
+  const engines = new Engines(values.cache, new LocalMachine())
+  const closing = untilSignal()
+  const tell = (result: object, text: string): void => say(values.json ? JSON.stringify(result) : text)
+  if (verb === 'build') {
+    let phase = ''
+    const result = await engines.build(bundle, systemClock, progress => {
+      if (progress.phase === phase && !values.json) return
+      phase = progress.phase
+      const of = progress.expectedMs === undefined ? '' : ` of about ${Math.round(progress.expectedMs / 1_000)} s`
+      tell(progress, `${progress.phase}, ${Math.round(progress.elapsedMs / 1_000)} s${of}`)
+    }, closing.signal)
+    tell({ result }, { built: 'the engine is built', there: 'the engine is there already', none: 'there is no TensorRT here: nothing to build' }[result])
+  } else if (verb === 'clear') {
+    const gone = await engines.clear(bundle)
+    tell({ removed: gone }, gone.length ? gone.map(file => `removed ${file}`).join('\n') : 'nothing to remove')
+  } else {
+    const rows = await engines.list(bundle)
+    tell(rows, rows.length ? table(['engine', 'MB', 'used by the bundle'], rows.map(r => [r.file, Math.round(r.bytes / 2 ** 20), r.used ? 'yes' : 'no'])) : `no engine in ${values.cache}`)
+  }
+  return closing.signal.aborted ? EXIT.interrupted : EXIT.ok
+}
+
+export const command: Command = { summary: 'the TensorRT engines of this device: list, build, clear', help, run }

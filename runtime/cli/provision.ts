@@ -1,0 +1,51 @@
+import { join } from 'node:path'
+import { createInterface } from 'node:readline/promises'
+import { systemClock } from '../../base/clock.js'
+import { ParleyError } from '../../base/errors.js'
+import { createLog } from '../../base/log.js'
+import { processIo } from '../../deploy/io.js'
+import type { Answers } from '../../deploy/provision/answers.js'
+import { provisionHelp, provisionMain } from '../../deploy/provision/main.js'
+import { ProvisionSound } from '../compose/provision-sound.js'
+import { loadConfig } from '../config/load.js'
+import { provision } from '../fleet/provision.js'
+import { untilSignal, type Command } from './command.js'
+import { bundlePath } from './paths.js'
+
+/** Where a claim's certificate is put for this command, beside the device's key; it deletes both when they have served. */
+const CLAIM = { cert: 'claim.pem', key: 'claim.key' }
+
+const help = `${provisionHelp.trim()}
+A claim's certificate and key are expected as /etc/parley/keys/${CLAIM.cert} and ${CLAIM.key}; both are deleted when the device has its own.`
+
+async function run(args: readonly string[]): Promise<number> {
+  const closing = untilSignal()
+  // provisionMain reads all options; here it only matters where the configuration will be.
+  const at = args.findIndex(word => word === '--root')
+  const root = at >= 0 ? args[at + 1] ?? '/' : args.find(word => word.startsWith('--root='))?.slice('--root='.length) ?? '/'
+  const config = async () => (await loadConfig(join(root, 'etc/parley/parley.toml'))).config
+  const host = { clock: systemClock, log: createLog('silent'), signal: closing.signal }
+  const questions = process.stdin.isTTY ? createInterface({ input: process.stdin, output: process.stdout }) : undefined
+  try {
+    return await provisionMain(args, processIo, {
+      ...(questions ? { ask: question => questions.question(question, { signal: closing.signal }) } : {}),
+      sound: new ProvisionSound(config, bundlePath(undefined), host),
+      claim: (_identity, answers) => claimed(answers, join(root, 'etc/parley/keys'), closing.signal),
+    })
+  } finally {
+    questions?.close()
+  }
+}
+
+/** Without a claim there is nothing to be done: the owner brings the certificate himself. */
+async function claimed({ claim, broker, site, device }: Answers, folder: string, signal: AbortSignal): Promise<string> {
+  if (claim === undefined) return 'none asked for'
+  if (!broker) throw new ParleyError('bad-config', 'a claim needs a [broker]')
+  const { cert } = await provision({
+    broker: { url: broker.url, ...(broker.ca ? { ca: broker.ca } : {}), cert: join(folder, CLAIM.cert), key: join(folder, CLAIM.key) },
+    claim, site, device, folder, ...(broker.cert ? { certFile: broker.cert } : {}), signal,
+  })
+  return `${site}/${device}, certificate in ${cert}`
+}
+
+export const command: Command = { summary: 'identity, site facts and checks of a new device', help, run }

@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../../base/clock.js'
+import type { Logger } from '../../base/log.js'
+import { LocalMachine } from '../../deploy/jetson/machine.js'
+import { readThermal } from '../../deploy/jetson/power.js'
+import type { DeviceApi } from '../commands/device-api.js'
+import { configSchema, type Config } from '../config/schema.js'
+import type { ConversationEvent } from '../conversation/events.js'
+import { FleetDevice } from '../fleet/device.js'
+import type { JsonObject } from '../shadow/merge.js'
+import { FalseStarts } from '../telemetry/false-starts.js'
+import type { TelemetrySettings } from '../telemetry/settings.js'
+import { Telling } from '../telemetry/source.js'
+import type { Runtime } from './runtime.js'
+
+/** How often telemetry hears how the parts are. It sends that when its own time has come, ms. */
+const LOOK_MS = 5_000
+
+export interface FleetParts {
+  readonly settings: TelemetrySettings
+  /** The configuration file before defaults. */
+  readonly raw: JsonObject
+  readonly version: string
+  readonly clock: Clock
+  readonly log: Logger
+  readonly api: DeviceApi
+  readonly runtime: () => Runtime | undefined
+  /** Told of what has come into force. */
+  readonly onConfig: (config: Config) => void
+  /** For tests: jitter. */
+  readonly random?: () => number
+}
+
+/**
+ * The runtime's side of telemetry. First `load`, which gives the configuration to run with; `start`, once the runtime runs;
+ * every event of the conversation to `take`.
+ */
+export class Fleet implements AsyncDisposable {
+  readonly device: FleetDevice<Config>
+  readonly #parts: FleetParts
+  readonly #source = new Telling()
+  readonly #falseStarts = new FalseStarts()
+  readonly #machine = new LocalMachine()
+  readonly #closing = new AbortController()
+  #looking: Promise<void> | undefined
+
+  constructor(parts: FleetParts) {
+    const { settings, raw, version, clock, log, api, runtime, onConfig, random } = parts
+    this.#parts = parts
+    this.device = new FleetDevice<Config>({
+      settings, source: this.#source, clock, log, version, api, schema: configSchema, base: raw, ...(random ? { random } : {}),
+      // Before it listens nobody talks with it, and a job that disturbs would end what just begins.
+      busy: () => runtime()?.busy ?? true,
+      apply: async (config, changed) => {
+        await runtime()?.apply(config, changed)
+        onConfig(config)
+      },
+    })
+  }
+
+  async load(): Promise<Config> {
+    return this.device.load()
+  }
+
+  /** `bundle`: its folder. Does not wait for the broker. */
+  async start(bundle: string): Promise<void> {
+    await this.device.start()
+    const hash = await readFile(join(bundle, 'bundle.json')).then(bytes => createHash('sha256').update(bytes).digest('hex'), () => undefined) // a model of a test has none
+    this.#looking = this.#look(hash)
+  }
+
+  take(event: ConversationEvent): void {
+    this.#falseStarts.take(event)
+    this.#source.tell(event)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort()
+    await this.#looking
+    await this.device.close()
+  }
+
+  async #look(bundleHash: string | undefined): Promise<void> {
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      const runtime = this.#parts.runtime()
+      const { temperature, powerMode } = await readThermal(this.#machine)
+      if (runtime) {
+        const { session } = runtime
+        this.#source.tell({ type: 'about', bundle: session.name, provider: session.provider, ...(bundleHash ? { bundleHash } : {}), ...(powerMode ? { powerMode } : {}) })
+        const parts = runtime.health().parts.map(({ name, ok, idleMs, counters }) => ({ name, ok, progressMs: idleMs, ...(counters ? { counters } : {}) }))
+        this.#source.tell({ type: 'health', parts, respawns: session.respawns, falseStarts: this.#falseStarts.count })
+      }
+      if (temperature !== undefined) this.#source.tell({ type: 'reading', source: 'temperature', value: temperature, unit: 'Cel' })
+      await this.#parts.clock.sleep(LOOK_MS, signal).catch(() => {}) // aborted: the loop ends
+    }
+  }
+}
