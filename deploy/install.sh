@@ -44,7 +44,7 @@ missing() { printf 'install.sh: %s\n' "$*" >&2; exit 4; }
 # Every change goes through here.
 do_it() { if [ "$dry" = yes ]; then say "would: $*"; else "$@"; fi; }
 live() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
-units="parley.service parley-update.service parley-update.timer parley-fallback.service parley-screen.service parley.target"
+units="parley.service parley-update.service parley-update.timer parley-update.path parley-fallback.service parley-screen.service parley-light.service parley.target"
 
 # copy FROM TO MODE: only what differs, and never half of it.
 copy() {
@@ -56,7 +56,7 @@ copy() {
 
 if [ "$uninstall" = yes ]; then
   # One by one: one that is not there must not keep the others running. The target first, so that nothing starts them again.
-  if live; then for unit in parley.target parley-update.timer $units; do do_it systemctl disable --now "$unit" 2>/dev/null || true; done; fi
+  if live; then for unit in parley.target parley-update.timer parley-update.path $units; do do_it systemctl disable --now "$unit" 2>/dev/null || true; done; fi
   for unit in $units; do do_it rm -f "$root/etc/systemd/system/$unit"; done
   do_it rm -f "$root/etc/systemd/system/multi-user.target.wants/parley.target"
   do_it rm -rf "$root/etc/systemd/system/parley.target.wants"
@@ -120,6 +120,7 @@ copy "$from/systemd/journald.conf.d/parley.conf" "$root/etc/systemd/journald.con
 # The guard is what undoes a bad release, so it is no part of any.
 copy "$from/deploy/update/boot-guard.sh" "$root/opt/parley/guard/boot-guard.sh" 755
 for script in fallback.sh try-again.sh note-stop.sh updater.sh; do copy "$from/deploy/fallback/$script" "$root/opt/parley/guard/$script" 755; done
+copy "$from/deploy/light/light.sh" "$root/opt/parley/guard/light.sh" 755
 copy "$from/deploy/fallback/out-of-service.wav" "$root/opt/parley/guard/out-of-service.wav" 644
 copy "$from/deploy/install/parley.sh" "$root/opt/parley/guard/parley" 755
 if [ "$copied" = yes ]; then
@@ -178,7 +179,7 @@ elif [ "$dry" = no ] && [ ! -e "$dropin" ]; then
 fi
 
 # --- on
-do_it systemctl ${root:+--root="$root"} enable parley.target parley.service parley-update.timer
+do_it systemctl ${root:+--root="$root"} enable parley.target parley.service parley-update.timer parley-update.path
 if live; then
   [ "$changed" = no ] || do_it systemctl daemon-reload
   do_it udevadm control --reload

@@ -7,12 +7,18 @@ import { z } from 'zod'
 import { systemClock, type Clock } from '../../base/clock.js'
 import { ParleyError, describe, isMissing, systemCode } from '../../base/errors.js'
 import { writeFileAtomic } from '../../base/files.js'
+import { Hawkbit } from '../fleet/hawkbit.js'
+import { hawkbitPermit } from '../fleet/hawkbit-permit.js'
 import { isProgram, processIo, type Io } from '../io.js'
 import { prepareEngines } from '../jetson/prepare.js'
 import { channelPath } from '../release/main.js'
+import { fateOf } from './fate.js'
+import { FINAL } from './job.js'
 import { currentRelease, readJournal, readTrial } from './journal.js'
 import { Layout } from './layout.js'
-import { updateSettings, type UpdateSettings } from './policy.js'
+import { releaseHash } from './manifest.js'
+import { WISH_FILE, wishPermit, type Permit } from './permit.js'
+import { updateSettings, type Observation, type UpdateSettings } from './policy.js'
 import { realDisk } from './real-disk.js'
 import { sourceFor, type Source } from './source.js'
 import { isTalking, observe } from './status.js'
@@ -25,7 +31,7 @@ parley update advance    does what can be done now: look, fetch, stage, switch, 
 parley update status     what runs, what is on trial, what was given up, as JSON
 parley update roll-back  undoes the release that is on trial
 
-Settings: [update] in /etc/parley/parley.toml. A USB stick: parley update advance --from /media/stick`
+Settings: [update] in /etc/parley/parley.toml; by = "job" leaves the moment to the fleet, [update.hawkbit] to a server. A USB stick: parley update advance --from /media/stick`
 
 export interface Surroundings {
   readonly root: string
@@ -44,47 +50,123 @@ export async function updateMain(argv: readonly string[], io: Io, around: Surrou
   }
   if (verb !== 'advance' && verb !== 'roll-back') throw new ParleyError('usage', `there is no ${verb ?? 'empty command'}`, { hint: updateHelp.trim() })
   const settings = await settingsOf(around.root)
-  const place = from ?? settings.from
-  const source = sourceFor(place ?? join(around.root, 'nowhere'))
-  const updater = new Updater({ disk: realDisk, layout, source, clock: around.clock, settings, arch: process.arch === 'arm64' ? 'arm64' : 'x64', host: hostOf(around, layout, source, settings, io) })
   const { signal } = new AbortController() // systemd ends us with its own limit; every state survives that
+  const permit = verb === 'roll-back' ? { check: false } : await permitOf(settings, from, around.root, io, signal)
+  const place = from ?? settings.from
+  const source = permit.source ?? sourceFor(place ?? join(around.root, 'nowhere'))
+  const host = new Host(around, layout, source, settings, permit, io)
+  const updater = new Updater({ disk: realDisk, layout, source, clock: around.clock, settings, arch: process.arch === 'arm64' ? 'arm64' : 'x64', host })
   if (verb === 'roll-back') {
     await updater.rollBack('a technician wished it')
     return 0
   }
+  let waiting: string | undefined
+  let problem: unknown
   try {
-    const { state, waiting } = await updater.advance(signal, place !== undefined)
-    io.out(waiting === undefined ? state : `${state}: waiting for ${waiting}`)
-    return 0
+    const under = await readJournal(realDisk, layout)
+    const other = under.state !== 'idle' && permit.release !== undefined && under.wanted.hash !== permit.release
+    if (permit.withdrawn || other) await updater.abandon()
+    const pause = await updater.advance(signal, permit.check && (permit.source !== undefined || place !== undefined))
+    waiting = pause.waiting
+    io.out(waiting === undefined ? pause.state : `${pause.state}: waiting for ${waiting}`)
+  } catch (error) {
+    problem = error
+    io.out(`not now: ${describe(error)}`)
+    // The vendor took back what was being fetched: the next run asks anew instead of asking for it for ever.
+    if (systemCode(error) === 'update-missing') await updater.abandon()
+    await host.note({ state: 'idle', release: permit.release, code: systemCode(error), reason: describe(error) })
+  }
+  const refused = problem !== undefined && FINAL.includes(systemCode(problem) ?? '') ? describe(problem) : undefined
+  if (permit.told) {
+    const line = await readJournal(realDisk, layout)
+    const fate = await fateOf(realDisk, layout, line.state === 'idle' ? host.offered : line.wanted.hash)
+    await permit.told({ fate, ...(waiting === undefined ? {} : { waiting }), ...(refused === undefined ? {} : { refused }) }, signal).catch(error => io.out(`the server was not told: ${describe(error)}`))
+  }
+  // No network is the normal state of many places, and no failure of the unit.
+  return systemCode(problem) === 'update-refused' || systemCode(problem) === 'update-tampered' ? 1 : 0
+}
+
+/** A technician with a stick needs nobody's permission. */
+async function permitOf(settings: UpdateSettings, from: string | undefined, root: string, io: Io, signal: AbortSignal): Promise<Permit> {
+  if (from !== undefined) return { check: true }
+  if (!settings.hawkbit) return settings.by === 'job' ? wishPermit(join(root, WISH_FILE)) : { check: true }
+  const { url, tokenFile, tokenKind } = settings.hawkbit
+  try {
+    const hawkbit = new Hawkbit({ url, tokenKind, token: (await readFile(join(root, tokenFile), 'utf8')).trim() })
+    return await hawkbitPermit(hawkbit, { arch: process.arch, channel: settings.channel }, signal)
   } catch (error) {
     io.out(`not now: ${describe(error)}`)
-    // No network is the normal state of many places, and no failure of the unit.
-    return systemCode(error) === 'update-refused' || systemCode(error) === 'update-tampered' ? 1 : 0
+    return { check: false } // a trial must be judged also without the server
   }
 }
 
-function hostOf(around: Surroundings, layout: Layout, source: Source, settings: UpdateSettings, io: Io): UpdateHost {
-  const run = (name: string): string => join(around.root, 'run/parley', name)
-  const floor = new TimeFloor(realDisk, layout.timeFloor)
-  const trust = new Trust(realDisk, layout.trusted, () => readFile(join(around.root, 'etc/parley/root.json')))
-  const wall = (): number => around.clock.wall()
-  return {
-    manifest: async signal => {
-      await realDisk.makeFolder(layout.state)
-      const bytes = await trust.target(channelPath(settings.channel, process.arch), source, await floor.now(wall()), signal)
-      await floor.raise(wall(), await exists(join(around.root, 'run/systemd/timesync/synchronized')))
-      return bytes
-    },
-    prepare: (folder, signal) => prepareEngines(folder, around.root, signal, progress => report({ state: 'verified', reason: progress })),
-    busy: () => isTalking(wall(), run('talking')),
-    restart: around.restart,
-    observe: () => observe(wall(), run('status.json')),
-    report,
+class Host implements UpdateHost {
+  readonly hold?: string
+  /** The hash of what the channel has now, once it was asked for. */
+  offered: string | undefined
+  readonly #around: Surroundings
+  readonly #settings: UpdateSettings
+  readonly #source: Source
+  readonly #only: string | undefined
+  readonly #layout: Layout
+  readonly #floor: TimeFloor
+  readonly #trust: Trust
+  readonly #io: Io
+
+  constructor(around: Surroundings, layout: Layout, source: Source, settings: UpdateSettings, permit: Permit, io: Io) {
+    this.#around = around
+    this.#layout = layout
+    this.#source = source
+    this.#settings = settings
+    this.#only = permit.release
+    this.#io = io
+    this.#floor = new TimeFloor(realDisk, layout.timeFloor)
+    this.#trust = new Trust(realDisk, layout.trusted, () => readFile(join(around.root, 'etc/parley/root.json')))
+    if (permit.hold !== undefined) this.hold = permit.hold
   }
-  function report(event: UpdateEvent): void {
-    if (event.of === undefined) io.out(JSON.stringify(event))
-    // Telemetry reads it there; a full disk must not stop an update that may mend it.
-    void writeFileAtomic(join(around.root, 'run/parley-update/state.json'), JSON.stringify({ ...event, at: wall() })).catch(() => {})
+
+  async manifest(signal: AbortSignal): Promise<Buffer> {
+    await realDisk.makeFolder(this.#layout.state)
+    const { channel } = this.#settings
+    const bytes = await this.#trust.target(channelPath(channel, process.arch), this.#source, await this.#floor.now(this.#wall()), signal)
+    await this.#floor.raise(this.#wall(), await exists(join(this.#around.root, 'run/systemd/timesync/synchronized')))
+    this.offered = releaseHash(bytes)
+    if (this.#only !== undefined && this.#only !== this.offered) throw new ParleyError('update-other', `the channel ${channel} has ${this.offered.slice(0, 12)}, the job asks for ${this.#only.slice(0, 12)}`)
+    return bytes
+  }
+
+  prepare(folder: string, signal: AbortSignal): Promise<void> {
+    return prepareEngines(folder, this.#around.root, signal, progress => this.report({ state: 'verified', reason: progress }))
+  }
+
+  busy(): Promise<boolean> {
+    return isTalking(this.#wall(), this.#run('talking'))
+  }
+
+  restart(): Promise<void> {
+    return this.#around.restart()
+  }
+
+  observe(): Promise<Observation> {
+    return observe(this.#wall(), this.#run('status.json'))
+  }
+
+  report(event: UpdateEvent): void {
+    if (event.of === undefined) this.#io.out(JSON.stringify(event))
+    void this.note(event)
+  }
+
+  /** Telemetry and the job read it there; a full disk must not stop an update that may mend it. */
+  async note(event: object): Promise<void> {
+    await writeFileAtomic(join(this.#around.root, 'run/parley-update/state.json'), JSON.stringify({ ...event, at: this.#wall() })).catch(() => {})
+  }
+
+  #run(name: string): string {
+    return join(this.#around.root, 'run/parley', name)
+  }
+
+  #wall(): number {
+    return this.#around.clock.wall()
   }
 }
 

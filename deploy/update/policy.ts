@@ -6,6 +6,16 @@ const clockTime = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time of day s
 export const updateSettings = z.strictObject({
   /** Where releases come from: `https://…`, a folder, or nothing: then never. */
   from: z.string().optional(),
+  /** `job`: a release is begun only when a job of the fleet asks for it (staged rollouts). */
+  by: z.enum(['timer', 'job']).default('timer'),
+  /** An Eclipse hawkBit server that says when, and hands the files out instead of `from`. */
+  hawkbit: z.strictObject({
+    /** `https://server/TENANT/controller/v1/DEVICE` */
+    url: z.string().regex(/^https?:\/\/\S+\/controller\/v1\/[^\s/]+$/, 'https://server/TENANT/controller/v1/DEVICE'),
+    /** Holds the token and nothing else; root's own. */
+    tokenFile: z.string().min(1),
+    tokenKind: z.enum(['TargetToken', 'GatewayToken']).default('TargetToken'),
+  }).optional(),
   channel: z.string().regex(/^[a-z0-9-]{1,32}$/).default('stable'),
   /** Local time; may go over midnight. Without it an update is switched to at any quiet moment. */
   window: z.strictObject({ from: clockTime, to: clockTime }).optional(),

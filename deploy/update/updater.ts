@@ -18,6 +18,8 @@ export interface UpdateHost {
   prepare(folder: string, signal: AbortSignal): Promise<void>
   /** Somebody talks with it, or it acts: the conversation lock. */
   busy(): Promise<boolean>
+  /** Why it must not be switched to yet, if so. */
+  readonly hold?: string
   /** Starts the service again, with what `current` points at. */
   restart(): Promise<void>
   observe(): Promise<Observation>
@@ -110,6 +112,12 @@ export class Updater {
     await this.#rollBack(await this.#write({ ...line, state: 'rolling-back', reason }))
   }
 
+  /** The permission was taken back: what is not yet switched to is left; what is on trial is judged as ever. */
+  async abandon(): Promise<void> {
+    const line = await this.recover()
+    if (line.state === 'downloading' || line.state === 'verified' || line.state === 'staged') this.#report(await this.#write({ state: 'idle', failed: line.failed }), { reason: 'taken back' })
+  }
+
   async #check(line: Extract<Journal, { state: 'idle' }>, signal: AbortSignal): Promise<Journal | undefined> {
     const { disk, layout, host, settings, arch } = this.#p
     const bytes = await host.manifest(signal)
@@ -151,6 +159,7 @@ export class Updater {
         }
         return this.#write({ ...line, state: 'staged' })
       case 'staged':
+        if (host.hold !== undefined) return host.hold
         if (await host.busy()) return 'the end of a talk'
         if (!inWindow(settings.window, new Date(clock.wall()))) return `the maintenance window from ${settings.window?.from}`
         return this.#switch(line)

@@ -8,6 +8,7 @@ import { Director } from '../demo/director.js'
 import type { DemoResult } from '../demo/judge.js'
 import { loadScript } from '../demo/script.js'
 import { openStage, type StageKind } from '../demo/stage.js'
+import { TelemetryTable } from '../demo/telemetry-table.js'
 import { EXIT, parse, say, table, untilSignal, usage, type Command } from './command.js'
 import { EventFile } from './event-file.js'
 import { openModel } from './open-model.js'
@@ -16,7 +17,8 @@ import { PACKAGE, bundlePath } from './paths.js'
 const help = `
 parley demo [--script FILE] [--stage auto|room|file] [--echo] [--out FILE] [--events FILE] [--bundle DIR] [--json]
 
-Holds a conversation with recorded people, in real time, and looks whether each turn did what it should.
+Holds a conversation with recorded people, in real time, and looks whether each turn did what it should. After each turn a row of
+the telemetry table: what the device would tell its fleet now. No network and no broker is needed.
 
   --script FILE   the turns (default: test/fixtures/demo.toml)
   --stage KIND    room: a private sound server, the real drivers; file: no sound server; auto: file where a sound card
@@ -44,9 +46,11 @@ async function run(args: readonly string[]): Promise<number> {
   const closing = untilSignal()
   using file = values.events === undefined ? undefined : new EventFile(values.events).open()
   const holder: { director?: Director; onRespawn: () => void } = { onRespawn: () => {} }
+  const telemetry = new TelemetryTable(systemClock)
   const onEvent = (event: ConversationEvent): void => {
     file?.write(event)
     holder.director?.take(event)
+    telemetry.take(event)
     if (event.type === 'error') process.stderr.write(`${event.code}: ${event.message}\n`)
   }
   const session = await openModel(bundlePath(values.bundle), config, () => holder.onRespawn())
@@ -60,12 +64,16 @@ async function run(args: readonly string[]): Promise<number> {
     await runtime.open()
     const director = new Director(script, stage, runtime.conversation, closing.signal)
     holder.director = director
-    results.push(...(await director.play(result => { if (!values.json) tellTurn(result) })))
+    results.push(...(await director.play(result => {
+      if (values.json) return
+      tellTurn(result)
+      for (const row of telemetry.rows(runtime.health(), session.respawns)) say(row)
+    })))
   } finally {
     await stage.finish()
   }
   const good = results.length === script.turns.length && results.every(r => r.missing.length === 0)
-  say(values.json ? JSON.stringify({ ok: good, stage: stage.description, output: values.out, turns: results }, null, 2) : `\n${summary(results)}\n\nThe reply is in ${values.out}. ${good ? 'Every turn did what it should.' : 'Not every turn did what it should.'}`)
+  say(values.json ? JSON.stringify({ ok: good, stage: stage.description, output: values.out, turns: results }, null, 2) : `\n${summary(results)}\n\n${telemetry.summary()}\nThe reply is in ${values.out}. ${good ? 'Every turn did what it should.' : 'Not every turn did what it should.'}`)
   if (closing.signal.aborted) return EXIT.interrupted
   return good ? EXIT.ok : EXIT.failed
 }

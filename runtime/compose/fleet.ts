@@ -5,6 +5,7 @@ import type { Clock } from '../../base/clock.js'
 import type { Logger } from '../../base/log.js'
 import { LocalMachine } from '../../deploy/jetson/machine.js'
 import { readThermal } from '../../deploy/jetson/power.js'
+import { updateJob } from '../../deploy/update/job.js'
 import type { DeviceApi } from '../commands/device-api.js'
 import { configSchema, type Config } from '../config/schema.js'
 import type { ConversationEvent } from '../conversation/events.js'
@@ -53,6 +54,7 @@ export class Fleet implements AsyncDisposable {
       settings, source: this.#source, clock, log, version, api, schema: configSchema, base: raw, ...(random ? { random } : {}),
       // Before it listens nobody talks with it, and a job that disturbs would end what just begins.
       busy: () => runtime()?.busy ?? true,
+      jobs: { update: updateJob({ clock }) },
       apply: async (config, changed) => {
         await runtime()?.apply(config, changed)
         onConfig(config)

@@ -6,6 +6,7 @@ import { list, listTable, object } from './list.js'
 import { parseOptions, USAGE, type FleetIo, type FleetOptions } from './options.js'
 import { Owner, everyDevice } from './owner.js'
 import { registrar } from './registrar.js'
+import { resumeRollout, rolloutStatus, runRollout, stopRollout } from './rollout.js'
 import { plain, table } from './table.js'
 
 export type { FleetIo } from './options.js'
@@ -60,6 +61,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     else for (const line of table(['JOB', 'KIND', 'STATE', 'WHY'], jobs.map(j => [plain(j['id']), plain(j['kind']), plain(j['state']), plain(j['reason'] ?? '')]))) io.out(line)
     return 0
   },
+  'rollout run': (owner, [file], _options, io) => runRollout(owner, need(file, 'a plan'), io),
+  'rollout resume': (owner, [id], _options, io) => resumeRollout(owner, need(id, 'the id of a rollout'), io),
+  'rollout stop': (owner, [id], _options, io) => stopRollout(owner, need(id, 'the id of a rollout'), io),
+  'rollout status': (owner, [id], options, io) => rolloutStatus(owner, need(id, 'the id of a rollout'), options.json, io),
   provision: (owner, _words, options, io) => registrar(owner, options, io),
 }
 

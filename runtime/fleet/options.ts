@@ -31,6 +31,8 @@ export const USAGE = `parley fleet: the devices at a broker
   parley fleet state set <device> <json>            merges this into what is desired (null takes a key away)
   parley fleet job start <device> <kind> [json]     begins a job (restart, bundle-use); --id, --now
   parley fleet job status <device>
+  parley fleet rollout run <plan.json>              a release, group by group; stops by itself above its error threshold
+  parley fleet rollout stop <id>                    emergency stop, from anywhere; resume <id> goes on, status <id> tells
   parley fleet provision --ca ca.pem --ca-key ca.key  answers devices that come with a claim (see docs/telemetry.md)
 
   --broker URL (PARLEY_BROKER)   --site SITE (PARLEY_SITE)   --json   --timeout SECONDS

@@ -39,6 +39,8 @@ interface Line {
   troubled: boolean
   /** The speaker took nothing for too long: what is left is only tried, not waited for. */
   stalled: boolean
+  /** Ms that were heard before the speaker was given up for this turn; nothing more of it is played. */
+  givenUpAt: number | undefined
 }
 
 interface Chunk {
@@ -51,6 +53,11 @@ interface Chunk {
 const MOST_WAITING = 10
 /** A speaker takes a chunk within its window of 200 ms; its own watchdog acts after one second, ours after two, ms. */
 const WRITE_LIMIT_MS = 2_000
+/**
+ * Sound waits, and none was heard for this long: the speaker's driver has had its restart, ms. What is left of the reply is given
+ * up, or a device that comes back would go on with the answer to a question of long ago.
+ */
+const GIVE_UP_MS = 2_500
 
 /**
  * Brings each turn's speech to the speaker.
@@ -71,6 +78,7 @@ export class Playout {
   #volume: number
   #orphans = 0
   #lastProgressAt: number
+  #lastHeard = 0
 
   /** `rate`: Hz of the speech that it is given. */
   constructor(speaker: Speaker, clock: Clock, rate: number, settings: PlayoutSettings, listener: PlayoutListener) {
@@ -102,14 +110,14 @@ export class Playout {
     return this.#orphans
   }
 
-  /** Monotonic ms of the last sound that was taken, or of now while there is none to play. */
+  /** Monotonic ms of the last sound that was heard, or of now while there is none to play. */
   get lastProgressAt(): number {
     return this.busy ? this.#lastProgressAt : this.#clock.now()
   }
 
   open(turn: number): void {
     const resampler = this.#rate === this.#speaker.rate ? undefined : new Resampler(this.#rate, this.#speaker.rate)
-    this.#lines.push({ turn, resampler, base: undefined, spokenMs: 0, droppedChunks: 0, firstPlayAt: undefined, firstSoundAt: undefined, ended: false, troubled: false, stalled: false })
+    this.#lines.push({ turn, resampler, base: undefined, spokenMs: 0, droppedChunks: 0, firstPlayAt: undefined, firstSoundAt: undefined, ended: false, troubled: false, stalled: false, givenUpAt: undefined })
   }
 
   /** Queues one tick of speech. */
@@ -119,6 +127,10 @@ export class Playout {
       this.#orphans++
       return
     }
+    if (line.givenUpAt !== undefined) {
+      line.droppedChunks++
+      return
+    }
     this.#enqueue(line, line.resampler ? line.resampler.process(speech) : speech)
   }
 
@@ -126,9 +138,9 @@ export class Playout {
   end(turn: number): void {
     const line = this.#lines.find(l => l.turn === turn)
     if (!line || line.ended) return
-    if (line.resampler) this.#enqueue(line, line.resampler.flush())
+    if (line.resampler && line.givenUpAt === undefined) this.#enqueue(line, line.resampler.flush())
     line.ended = true
-    if (line.firstPlayAt === undefined) this.#report(line, this.#heard(), false)
+    if (line.firstPlayAt === undefined || line.givenUpAt !== undefined) this.#report(line, this.#heard(), false)
     else this.#kick()
   }
 
@@ -136,23 +148,54 @@ export class Playout {
   cut(): number {
     if (!this.busy) return 0
     const flushed = this.#flush()
-    this.#generation.abort()
-    this.#generation = new AbortController()
-    this.#pumping = false
+    this.#newGeneration()
     this.#waiting = []
     let heard = 0
     for (const line of [...this.#lines]) heard = this.#report(line, flushed, true)
     return heard
   }
 
-  /** Looks whether the first sound has come; called often, because the stamp is exact whenever it is looked at. */
+  /** Looks whether the first sound has come, and whether any comes; called often, because the stamp is exact whenever it is looked at. */
   poll(): void {
+    this.#lookForProgress()
+    if (this.busy && this.#clock.now() - this.#lastProgressAt > GIVE_UP_MS) this.#giveUp()
     const line = this.#lines.find(l => l.base !== undefined && l.firstSoundAt === undefined)
     if (line) this.#noteFirstSound(line, this.#heard())
   }
 
+  /** What was begun is left as it is; what was not is tried. */
+  #giveUp(): void {
+    const flushed = this.#flush()
+    this.#newGeneration()
+    this.#lastProgressAt = this.#clock.now()
+    for (const line of this.#lines.filter(l => l.base !== undefined)) {
+      line.droppedChunks += this.#waiting.filter(c => c.line === line).length
+      this.#waiting = this.#waiting.filter(c => c.line !== line)
+      line.givenUpAt = heardOf(line, flushed)
+      this.#trouble(line, 'speaker-stalled', `nothing was heard for ${GIVE_UP_MS} ms: the rest of the reply is given up`)
+      if (line.ended) this.#report(line, flushed, false)
+    }
+    this.#kick()
+  }
+
+  /** Time without sound counts only while sound waits. */
+  #lookForProgress(): void {
+    const heard = this.#heard(NaN)
+    const idle = this.#waiting.length === 0 && this.#queued() === 0
+    if (!idle && heard <= this.#lastHeard) return // a speaker that cannot tell (NaN) is believed
+    this.#lastHeard = heard
+    this.#lastProgressAt = this.#clock.now()
+  }
+
+  #newGeneration(): void {
+    this.#generation.abort()
+    this.#generation = new AbortController()
+    this.#pumping = false
+  }
+
   #enqueue(line: Line, samples: Float32Array): void {
     if (samples.length === 0) return
+    this.#lookForProgress()
     line.firstPlayAt ??= this.#clock.now()
     const loud = this.#volume === 1 ? samples : samples.map(s => s * this.#volume)
     this.#waiting.push({ line, samples: loud, ms: (samples.length * 1000) / this.#speaker.rate })
@@ -197,10 +240,7 @@ export class Playout {
     line.spokenMs += ms
     const outcome = await bounded(this.#tryWrite(samples, signal), ms + (line.stalled ? 0 : WRITE_LIMIT_MS), this.#clock, signal)
     if (signal.aborted) return
-    if (outcome.kind === 'done') {
-      this.#lastProgressAt = this.#clock.now()
-      line.stalled = false
-    }
+    if (outcome.kind === 'done') line.stalled = false
     if (outcome.kind === 'late') {
       line.stalled = true
       this.#trouble(line, 'speaker-stalled', `the speaker took nothing for ${WRITE_LIMIT_MS} ms`)
@@ -214,7 +254,6 @@ export class Playout {
     if (signal.aborted) return
     if (outcome.kind === 'late') this.#trouble(line, 'speaker-stalled', 'the speaker does not come to an end')
     if (outcome.kind === 'failed') this.#trouble(line, 'speaker-failed', describe(outcome.error))
-    this.#lastProgressAt = this.#clock.now()
     this.#report(line, this.#heard(), false)
   }
 
@@ -229,6 +268,7 @@ export class Playout {
 
   #flush(): number {
     const before = this.#heard()
+    this.#lastHeard = 0
     try {
       return known(this.#speaker.flush(), before)
     } catch (error) {
@@ -238,11 +278,12 @@ export class Playout {
     }
   }
 
-  #heard(): number {
+  /** A speaker that cannot tell has proved nothing. */
+  #heard(unknown = 0): number {
     try {
-      return known(this.#speaker.heardMs(), 0)
+      return known(this.#speaker.heardMs(), unknown)
     } catch {
-      return 0 // a speaker that cannot tell has proved nothing
+      return unknown
     }
   }
 
@@ -273,11 +314,15 @@ export class Playout {
     if (index < 0) return 0
     this.#noteFirstSound(line, heardInAll)
     this.#lines.splice(index, 1)
-    const heardMs = Math.min(line.spokenMs, Math.max(0, heardInAll - (line.base ?? Infinity)))
+    const heardMs = line.givenUpAt ?? heardOf(line, heardInAll)
     const { turn, spokenMs, firstSoundAt, droppedChunks } = line
     this.#listener.onReport({ turn, spokenMs, heardMs, firstSoundAt, endAt: this.#clock.now(), cut, droppedChunks })
     return heardMs
   }
+}
+
+function heardOf(line: Line, heardInAll: number): number {
+  return Math.min(line.spokenMs, Math.max(0, heardInAll - (line.base ?? Infinity)))
 }
 
 function known(ms: number, otherwise: number): number {

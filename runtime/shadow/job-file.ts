@@ -4,7 +4,7 @@ import { writeFileAtomic } from '../../base/files.js'
 import { isMissing } from '../../base/errors.js'
 
 /** Source of the words: AWS IoT Jobs, job execution states. */
-export const JOB_STATES = ['QUEUED', 'IN_PROGRESS', 'SUCCEEDED', 'FAILED', 'TIMED_OUT', 'REJECTED'] as const
+export const JOB_STATES = ['QUEUED', 'IN_PROGRESS', 'SUCCEEDED', 'FAILED', 'TIMED_OUT', 'REJECTED', 'CANCELED'] as const
 export type JobState = (typeof JOB_STATES)[number]
 
 export const jobRequest = z.strictObject({
@@ -19,6 +19,9 @@ export const jobRequest = z.strictObject({
   now: z.boolean().default(false),
 })
 export type JobRequest = z.infer<typeof jobRequest>
+
+/** Takes a job back: one that waits does not begin, one that runs is told to stop. */
+export const jobCancel = z.strictObject({ id: jobRequest.shape.id, cancel: z.literal(true) })
 
 export const job = jobRequest.extend({
   state: z.enum(JOB_STATES),

@@ -2,12 +2,12 @@ import { join } from 'node:path'
 import type { z } from 'zod'
 import { childAbort } from '../../base/abort.js'
 import type { Clock } from '../../base/clock.js'
-import { ParleyError, describe } from '../../base/errors.js'
+import { ParleyError, describe, systemCode } from '../../base/errors.js'
 import type { Logger } from '../../base/log.js'
 import type { Link, Message } from '../telemetry/link/link.js'
 import type { windowSettings } from '../telemetry/settings.js'
 import type { Topics } from '../telemetry/topics.js'
-import { isOver, jobRequest, readJobs, writeJobs, type Job, type JobRequest } from './job-file.js'
+import { isOver, jobCancel, jobRequest, readJobs, writeJobs, type Job, type JobRequest } from './job-file.js'
 import { inWindow } from './window.js'
 
 /** Jobs that may wait. */
@@ -62,6 +62,8 @@ export class Jobs implements AsyncDisposable {
   #jobs: Job[] = []
   #chain: Promise<void> = Promise.resolve()
   #running: Promise<void> | undefined
+  /** The job that runs, and what ends it. */
+  #current: { readonly id: string; readonly limit: AbortController } | undefined
   #quietSince: number | undefined
   #wake = new AbortController()
 
@@ -109,6 +111,7 @@ export class Jobs implements AsyncDisposable {
     try {
       const request = parse(message)
       const known = this.#jobs.find(j => j.id === request.id)
+      if ('cancel' in request) return void (known && await this.#cancel(known))
       if (known) return void await this.#tell().catch(() => {}) // delivered again: the answer is how it stands
       const base: Job = { ...request, state: 'QUEUED', version: 0, queuedAt: this.#now() }
       const refusal = this.#refusal(request)
@@ -119,6 +122,12 @@ export class Jobs implements AsyncDisposable {
       // Without a valid id there is no job that could be rejected.
       this.#options.log.warn({ reason: error instanceof ParleyError ? error.code : describe(error) }, 'a job that cannot be read')
     }
+  }
+
+  async #cancel(job: Job): Promise<void> {
+    if (job.state === 'QUEUED') await this.#change(job, { state: 'CANCELED', reason: 'canceled: before it began' })
+    else if (this.#current?.id === job.id) this.#current.limit.abort(new ParleyError('canceled', 'the job was taken back'))
+    else await this.#tell().catch(() => {}) // it has ended: the answer is how
   }
 
   #refusal(request: JobRequest): string | undefined {
@@ -164,15 +173,19 @@ export class Jobs implements AsyncDisposable {
     await this.#change(job, { state: 'IN_PROGRESS', startedAt: this.#now() })
     const limit = childAbort(this.#closing.signal)
     const over = new AbortController()
+    this.#current = { id: job.id, limit }
     const work = this.#options.kinds[job.kind]!.run(job.args, limit.signal).then(() => undefined, (error: unknown) => ({ error }))
     const late = clock.sleep(job.timeoutS * 1_000, over.signal).then(() => 'late' as const, () => 'late' as const)
     const closed = new Promise<'closed'>(resolve => this.#closing.signal.addEventListener('abort', () => resolve('closed'), { once: true, signal: over.signal }))
     const outcome = await Promise.race([work, late, closed])
+    this.#current = undefined
+    const canceled = systemCode(limit.signal.reason) === 'canceled'
     limit.abort(new ParleyError('timeout', 'the job took too long'))
     if (outcome === 'late') await Promise.race([work, clock.sleep(GIVE_UP_MS, over.signal).catch(() => {})])
     over.abort()
     if (outcome === 'closed') return // it stays IN_PROGRESS on disk, and the next start decides
     if (outcome === 'late') await this.#change(job, { state: 'TIMED_OUT', reason: `took longer than ${job.timeoutS} s` })
+    else if (outcome && canceled) await this.#change(job, { state: 'CANCELED', reason: 'canceled: while it ran' })
     else if (outcome) await this.#change(job, { state: 'FAILED', reason: outcome.error instanceof ParleyError ? `${outcome.error.code}: ${outcome.error.message}` : describe(outcome.error) })
     else await this.#change(job, { state: 'SUCCEEDED' })
   }
@@ -198,9 +211,12 @@ export class Jobs implements AsyncDisposable {
   }
 }
 
-function parse(message: Message): JobRequest {
+function parse(message: Message): JobRequest | z.infer<typeof jobCancel> {
   if (message.payload.length > MAX_REQUEST) throw new ParleyError('too-large', `${message.payload.length} bytes`)
-  const checked = jobRequest.safeParse(JSON.parse(message.payload.toString('utf8')))
+  const data: unknown = JSON.parse(message.payload.toString('utf8'))
+  const taken = jobCancel.safeParse(data)
+  if (taken.success) return taken.data
+  const checked = jobRequest.safeParse(data)
   if (checked.success) return checked.data
   throw new ParleyError('malformed', 'not a job', { cause: checked.error })
 }

@@ -35,11 +35,13 @@ t.test('deploy/install.sh alone makes a clean Debian a device with the real runt
   const installer = ['sh', '/source/deploy/install.sh']
 
   await t.test('--dry-run names the packages and the files, and changes nothing', async t => {
-    const before = await picture(box)
+    const before = new Set(await picture(box))
     const said = await box.before([...installer, '--dry-run'], see)
     t.match(said, /would: .*apt-get install.*alsa-utils/)
     t.match(said, /would: .*parley\.service/)
-    t.same(await picture(box), before)
+    const after = await picture(box)
+    t.same(after.filter(line => !before.has(line)), [])
+    t.equal(after.length, before.size)
   })
 
   await t.test('it installs, with its packages', async t => {
@@ -52,10 +54,9 @@ t.test('deploy/install.sh alone makes a clean Debian a device with the real runt
   })
 
   await t.test('run again, it changes nothing', async t => {
-    const before = await picture(box)
+    const before = new Set(await picture(box))
     await box.before([...installer], see)
-    // ldconfig's cache and the like belong to apt, which was not called.
-    t.same(await picture(box), before)
+    t.same((await picture(box)).filter(line => !before.has(line)), [])
   })
 
   await box.boot(see)

@@ -49,7 +49,7 @@ export class Container implements AsyncDisposable {
   /** Runs one command in the root that is not booted, with the network of this machine. `see`: folders of this machine, read-only. */
   async before(command: readonly string[], see: Readonly<Record<string, string>> = {}, limitMs = 240_000): Promise<string> {
     const binds = Object.entries(see).map(([inside, folder]) => `--bind-ro=${folder}:${inside}`)
-    const { stdout, stderr } = await promisify(execFile)('systemd-nspawn', ['-q', '-D', this.folder, '--register=no', '--keep-unit', '--as-pid2', '--resolv-conf=replace-host', '--console=pipe', ...binds, ...command], { timeout: limitMs, killSignal: 'SIGKILL' })
+    const { stdout, stderr } = await promisify(execFile)('systemd-nspawn', ['-q', '-D', this.folder, '--register=no', '--keep-unit', '--as-pid2', '--resolv-conf=replace-host', '--console=pipe', ...binds, ...command], { timeout: limitMs, killSignal: 'SIGKILL', maxBuffer: 64 << 20 })
     return stdout + stderr
   }
 

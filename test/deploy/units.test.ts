@@ -6,7 +6,7 @@ import t from 'tap'
 
 const FOLDER = new URL('../../../systemd/', import.meta.url).pathname
 const SCRIPTS = new URL('../../../deploy/', import.meta.url).pathname
-const units = readdirSync(FOLDER).filter(n => /\.(service|timer|target)$/.test(n))
+const units = readdirSync(FOLDER).filter(n => /\.(service|timer|path|target)$/.test(n))
 const text = (name: string): string => readFileSync(join(FOLDER, name), 'utf8')
 const has = spawnSync('systemd-analyze', ['--version']).status === 0
 const skip = has ? false : 'systemd-analyze is missing here (apt-get install systemd)'
@@ -51,7 +51,7 @@ t.test('the screen ends before the voice when memory is short', async t => {
   t.match(text('parley-screen.service'), /MemoryMax=768M/)
 })
 
-for (const script of ['update/boot-guard.sh', 'install.sh', 'fallback/fallback.sh', 'fallback/note-stop.sh', 'fallback/try-again.sh', 'fallback/updater.sh']) {
+for (const script of ['update/boot-guard.sh', 'install.sh', 'fallback/fallback.sh', 'fallback/note-stop.sh', 'fallback/try-again.sh', 'fallback/updater.sh', 'light/light.sh', 'install/parley.sh', 'boot-test/make-root.sh']) {
   t.test(`${script} is POSIX shell`, async t => {
     t.equal(spawnSync('dash', ['-n', join(SCRIPTS, script)]).status ?? 0, 0)
     t.notMatch(readFileSync(join(SCRIPTS, script), 'utf8'), /\[\[|\bfunction \w+|\blocal \b/)

@@ -7,6 +7,8 @@ import { id, tinyBundle } from '../models/tiny-bundle.js'
 import { defaults, silentLog } from './fakes.js'
 import { openTalk, until } from './live-kit.js'
 
+t.setTimeout(100_000)
+
 // The tiny model begins when a tick begins with this level; 80 ms hold exactly one beginning of a tick.
 const cue = new Float32Array(1_280).fill(id('<style:calm>') / 1_000)
 const KILLS = 20

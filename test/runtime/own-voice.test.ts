@@ -4,6 +4,8 @@ import { speech } from '../drivers/host.js'
 import { ScriptedModel, TICK, defaults, type Script } from './fakes.js'
 import { openTalk, until } from './live-kit.js'
 
+t.setTimeout(280_000)
+
 /** Eight replies of 15 s with a second between them: 2 minutes of speech, eight beginnings and ends. */
 const REPLIES = 8
 const REPLY_TICKS = 187

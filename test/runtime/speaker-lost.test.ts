@@ -6,6 +6,8 @@ import { PacedMicrophone } from '../../runtime/demo/paced-microphone.js'
 import { ScriptedModel, attentive, silentLog } from './fakes.js'
 import { openTalk, until } from './live-kit.js'
 
+t.setTimeout(120_000)
+
 const KILLS = 20
 const REPLY_TICKS = 9
 

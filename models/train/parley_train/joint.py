@@ -6,6 +6,7 @@ import random
 import numpy as np
 
 from .features import FeatureStore
+from .hearing import Sounds
 from .paths import work
 from .store import Store
 from .teach import FOCUS, USERS
@@ -35,6 +36,8 @@ class Feed:
             elif (asked := composer.domain.asked(piece)) in replies:
                 self.turns.append((u, replies[asked]))
         self.core = [t for t in self.turns if self.piece(t[0])["intent"] in FOCUS]
+        self.sounds = Sounds()
+        self.sounds.prepare({self.piece(u)["text"] for u in range(len(self.users.items))})
         print(f"feed: {len(self.turns)} turns ({len(self.core)} in focus), {len(self.overheard)} overheard, {len(self.beds.items)} beds", flush=True)
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
@@ -80,6 +83,7 @@ class Feed:
         line.extend(begin + len(rows), True)
         for k, row in enumerate(rows):
             line.features[begin + k] = row
+        line.people.append((begin, len(rows), self.piece(u)["text"]))
         last = self.c.hear(line, begin, self.piece(u)["text"], item["words"], True)
         return begin + int(item["words"][0][0] // 80), last
 

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from .codec import BOOKS, CODES, LATENT, Block
 from .frontend import FEATURES
+from .hearing import PHONEMES, SUB
 
 DECAYS = (0.6, 0.9, 0.97)
 
@@ -171,6 +172,7 @@ class Pico(nn.Module):
         self.norm = Norm(d)
         self.to_text, self.to_heard = nn.Linear(d, d, bias=False), nn.Linear(d, d, bias=False)
         self.text_bias, self.heard_bias = nn.Parameter(torch.zeros(size.vocabulary)), nn.Parameter(torch.zeros(size.vocabulary))
+        self.to_phonemes = nn.Linear(d, SUB * PHONEMES)  # from the ear; for training alone
         self.speaks = nn.Linear(d, 1)
         self.depth = Depth(size)
         self.apply(self._start)
@@ -206,16 +208,17 @@ class Pico(nn.Module):
         on = speaking.unsqueeze(-1)
         return sum(self.codes[k](codes[..., k]) for k in range(BOOKS)) * on + self.silent * (1 - on)
 
-    def forward(self, facts: torch.Tensor, begins: torch.Tensor, count: torch.Tensor, features, channel, text, heard, codes, speaking) -> torch.Tensor:
+    def forward(self, facts: torch.Tensor, begins: torch.Tensor, count: torch.Tensor, sound, channel, text, heard, codes, speaking) -> torch.Tensor:
         """facts [B, F] ids with `count` [B] valid ones and the number of the fact that each belongs to, `begins` [B, F]; the
-        stream's inputs [B, T, …], those but `features` and `channel` a tick late -> states [B, T, d], normalised. features None: text alone."""
+        stream's inputs [B, T, …], those but `sound` (of the ear, [B, T, d]) and `channel` a tick late -> states [B, T, d],
+        normalised. sound None: text alone."""
         b, f = facts.shape
         t = text.shape[1]
         told, said = self.table(self.from_channel, facts), self.tokens(text, heard, channel)
         same = (begins.unsqueeze(2) == begins.unsqueeze(1)).float()
         stream = said + self.recall(traces(said)) + self.voice(codes, speaking)
-        if features is not None:
-            stream = stream + self.ear(features, self.ear.initial(b))[0]
+        if sound is not None:
+            stream = stream + sound
         x = torch.cat([told + self.recall(traces(told, same)), stream], 1)
         row = torch.arange(f).expand(b, f)
         own = angles(torch.cat([row, torch.arange(t).expand(b, t)], 1).unsqueeze(1), self.size.width // self.size.heads)

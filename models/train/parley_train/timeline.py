@@ -27,6 +27,8 @@ MAX_FACTS = 480
 class Timeline:
     """Arrays by tick. `heard_known`: 1 where the heard stream is to be learned; `code_known`: 1 where codes are real."""
     facts: list[int] = field(default_factory=list)
+    people: list[tuple[int, int, str]] = field(default_factory=list)
+    """Who speaks: first tick, ticks, words."""
     features: list[np.ndarray] = field(default_factory=list)
     channel: list[int] = field(default_factory=list)
     text: list[int] = field(default_factory=list)
@@ -197,7 +199,7 @@ class Composer:
 READINGS = {"battery", "temperature", "humidity", "light", "distance", "queue", "noise", "weight", "speed", "door", "rain", "signal", "tank", "paper"}
 
 
-def arrays(lines: list[Timeline], fact: int) -> dict[str, np.ndarray]:
+def arrays(lines: list[Timeline], fact: int) -> dict:
     """A padded batch; `fact` is the token that begins a fact. Inputs are the targets one tick late."""
     b, t = len(lines), max(len(x) for x in lines)
     f = max(1, max(len(x.facts) for x in lines))
@@ -208,6 +210,7 @@ def arrays(lines: list[Timeline], fact: int) -> dict[str, np.ndarray]:
         out[name] = np.zeros((b, t), np.float32)
     if any(v is not None for x in lines for v in x.features):
         out["features"] = np.zeros((b, t, FEATURES), np.float32)
+    out["people"] = [(i, *person) for i, x in enumerate(lines) for person in x.people]
     for i, x in enumerate(lines):
         n = len(x)
         out["facts"][i, : len(x.facts)], out["count"][i] = x.facts, len(x.facts)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from .codec import BOOKS, CODES
 from .domain import Domain
+from .hearing import Sounds, blurred, phoneme_loss
 from .model import Pico, Size, save
 from .optimiser import Optimiser
 from .paths import work
@@ -51,15 +52,20 @@ def token_loss(h, target, known, logits_of) -> tuple[torch.Tensor, torch.Tensor]
     return (loss * weight).sum() / weight.sum(), accuracy
 
 
-def losses(model: Pico, batch: dict[str, np.ndarray], noise: bool = True) -> dict[str, torch.Tensor]:
-    x = {k: torch.from_numpy(v) for k, v in batch.items()}
+def losses(model: Pico, batch: dict, sounds: Sounds | None = None) -> dict[str, torch.Tensor]:
+    x = {k: torch.from_numpy(v) for k, v in batch.items() if k != "people"}
     v = model.size.vocabulary
     text, heard, codes = shifted(x["text"]), shifted(x["heard"]), shifted(x["codes"])
-    if noise:
-        text, heard = corrupted(text, 0.02, v), corrupted(heard, 0.06, v)
-        codes = torch.where(torch.rand(codes.shape) < 0.1, torch.randint(0, CODES, codes.shape), codes)
-    h = model(x["facts"], x["begins"], x["count"], x.get("features"), x["channel"], text, heard, codes, shifted(x["speaking"]))
-    out = {}
+    text, heard = corrupted(text, 0.02, v), corrupted(heard, 0.08, v)
+    codes = torch.where(torch.rand(codes.shape) < 0.1, torch.randint(0, CODES, codes.shape), codes)
+    out, sound = {}, None
+    if sounds is not None:
+        sound = F.dropout(model.ear(blurred(x["features"], model.ear.scale), model.ear.initial(len(text)))[0], 0.05)
+        if people := batch["people"]:
+            ticks = torch.tensor([n for _, _, n, _ in people])
+            spans = torch.nn.utils.rnn.pad_sequence([sound[i, a:a + n] for i, a, n, _ in people], batch_first=True)
+            out["phonemes"] = phoneme_loss(model.to_phonemes(spans), ticks, [sounds.of(words) for *_, words in people])
+    h = model(x["facts"], x["begins"], x["count"], sound, x["channel"], text, heard, codes, shifted(x["speaking"]))
     out["text"], out["text_acc"] = token_loss(h, x["text"], x["text_known"], model.text_logits)
     out["heard"], out["heard_acc"] = token_loss(h, x["heard"], x["heard_known"], model.heard_logits)
     known = x["speak_known"] > 0
@@ -75,7 +81,7 @@ def losses(model: Pico, batch: dict[str, np.ndarray], noise: bool = True) -> dic
     return out
 
 
-WEIGHTS = {"text": 1.0, "heard": 1.2, "speak": 0.7, "codes": 0.6}
+WEIGHTS = {"text": 1.0, "heard": 1.2, "speak": 0.7, "codes": 0.6, "phonemes": 0.4}
 
 
 class Buckets:
@@ -133,7 +139,7 @@ def main() -> None:
     model, path, step, state = Pico(Size.named(args.size)), work("pico.pt"), 0, None
     if path.exists():
         saved = torch.load(path, weights_only=False)
-        model.load_state_dict(saved["model"])
+        model.load_state_dict(saved["model"], strict=False)
         step = saved["step"]
     optimiser = Optimiser(model, args.optimiser)
     fact = tok.ids["<fact>"]
@@ -157,7 +163,7 @@ def main() -> None:
         rate = args.rate * min(1, (step - first + 1) / 60) * (args.floor + (1 - args.floor) * 0.5 * (1 + math.cos(math.pi * spent / limit)))
         text_only = feed is None or rng.random() < 0.22
         batch = texts.next() if text_only else sounds.next()
-        parts = losses(model, batch)
+        parts = losses(model, batch, None if text_only else feed.sounds)
         total = sum(WEIGHTS[k] * v for k, v in parts.items() if k in WEIGHTS)
         model.zero_grad(set_to_none=True)
         total.backward()

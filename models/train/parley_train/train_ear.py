@@ -7,7 +7,6 @@ sounds and not the few thousand sentences of the teachers. Costs a tenth of join
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import random
 import time
@@ -17,47 +16,12 @@ import torch
 from torch.nn import functional as F
 
 from .domain import Domain
+from .hearing import blurred, phoneme_loss
 from .joint import Feed
 from .model import Pico, Size, save
 from .paths import work
 from .timeline import Composer, Timeline
-from .spoken import spoken
 from .tokens import Tokenizer
-
-SUB = 3
-
-
-class Sounds:
-    """Texts -> phoneme ids from 1 on, without stress and length; kept in a file, for asking espeak is slow."""
-
-    def __init__(self) -> None:
-        self.path = work("phonemes.json")
-        self.known = json.loads(self.path.read_text()) if self.path.exists() else {}
-        self.ids: dict[str, int] = {}
-
-    def prepare(self, texts: set[str]) -> int:
-        from .voices import Phonemes
-        espeak = Phonemes()
-        for text in texts - self.known.keys():
-            self.known[text] = [p for p in espeak.of(" ".join(spoken(text)[0])) if p.isalpha() and p not in "ˈˌː"]
-        self.path.write_text(json.dumps(self.known))
-        for p in sorted({p for v in self.known.values() for p in v}):
-            self.ids[p] = len(self.ids) + 1
-        return len(self.ids) + 1
-
-    def of(self, text: str) -> list[int]:
-        return [self.ids[p] for p in self.known[text]]
-
-
-def blurred(x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """Features [B, T, F] as another voice in another room might give them: colour, noise, lost ticks, lost features."""
-    b, t, f = x.shape
-    unit = 1 / scale
-    x = x + unit * (0.35 * torch.randn(b, 1, f) + 0.25 * torch.rand(b, 1, 1) * torch.randn(b, t, f))
-    x = x * (1 + 0.1 * torch.randn(b, 1, 1))
-    keep = (torch.rand(b, t, 1) > 0.04).float() * (torch.rand(b, 1, f) > 0.1).float()
-    return x * keep
-
 
 def batch(feed: Feed, size: int, rng: random.Random) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
     """Features, heard tokens, a mask of `size` people's pieces, and their texts."""
@@ -94,16 +58,13 @@ def main() -> None:
     path = work(args.file)
     saved = torch.load(path, weights_only=False)
     model = Pico(Size(**saved["size"]))
-    model.load_state_dict(saved["model"])
+    model.load_state_dict(saved["model"], strict=False)
     if float(model.ear.mean.abs().sum()) == 0:
         mean, scale = feed.statistics()
         model.ear.mean.copy_(torch.from_numpy(mean))
         model.ear.scale.copy_(torch.from_numpy(scale))
     model.words.weight.requires_grad_(False)
-    sounds = Sounds()
-    phonemes = sounds.prepare({feed.piece(u)["text"] for u in range(len(feed.users.items))})
-    to_phonemes = torch.nn.Linear(model.size.width, SUB * phonemes)
-    parameters = [*model.ear.parameters(), *model.to_heard.parameters(), model.heard_bias, *to_phonemes.parameters()]
+    parameters = [*model.ear.parameters(), *model.to_heard.parameters(), model.heard_bias, *model.to_phonemes.parameters()]
     optimiser = torch.optim.AdamW(parameters, args.rate, betas=(0.9, 0.95), weight_decay=0.05)
     began, step, averages = time.monotonic(), 0, {}
     while (spent := (time.monotonic() - began) / 60) < args.wall:
@@ -114,9 +75,7 @@ def main() -> None:
         sound = F.dropout(sound, 0.1)
         pick = known & ((y > 0) | (torch.rand(y.shape) < 0.25))
         logits = model.heard_logits(model.norm(sound[pick]))
-        named = [sounds.of(t) for t in texts]
-        frames = to_phonemes(sound).reshape(len(x), -1, phonemes).log_softmax(-1).transpose(0, 1)
-        ctc = F.ctc_loss(frames, torch.tensor([p for n in named for p in n]), known.sum(1) * SUB, torch.tensor([len(n) for n in named]), zero_infinity=True)
+        ctc = phoneme_loss(model.to_phonemes(sound), known.sum(1), [feed.sounds.of(t) for t in texts])
         words = F.cross_entropy(logits, y[pick])
         loss = words + 0.7 * ctc
         optimiser.zero_grad(set_to_none=True)

@@ -174,6 +174,7 @@ export class Link implements Publisher, AsyncDisposable {
     const since = clock.now()
     const flight = new Flight(Math.min(MOST_FLYING, opened.receiveMaximum))
     const over = new AbortController()
+    let greeting: Promise<void> | undefined
     signal.addEventListener('abort', () => over.abort(), { once: true, signal: over.signal })
     client.once('close', () => over.abort())
     try {
@@ -184,13 +185,14 @@ export class Link implements Publisher, AsyncDisposable {
         return this.#tell({ what: 'taken-over' })
       }
       this.#current = { opened, flight }
-      void this.#greet(client, flight)
+      greeting = this.#greet(client, flight)
       if (!over.signal.aborted) await new Promise(resolve => over.signal.addEventListener('abort', resolve, { once: true }))
     } finally {
       over.abort()
       const wasCurrent = this.#current?.opened === opened
       this.#current = undefined
       flight.end(new ParleyError('offline', 'the connection to the broker was lost'))
+      await greeting // its hooks write files: none may come after the end, or beside the next connection's
       const byUs = signal.aborted || this.#rival
       const ended = new Promise<void>(resolve => { client.end(!byUs, {}, () => resolve()) }) // said politely, the will is not sent
       if (byUs) await Promise.race([ended, clock.sleep(CLOSE_MS)])

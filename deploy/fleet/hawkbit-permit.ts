@@ -1,0 +1,24 @@
+import type { Permit } from '../update/permit.js'
+import type { Hawkbit } from './hawkbit.js'
+
+/** The server's action as a permission. Nothing is remembered here: an action stays at the server until it is closed. */
+export async function hawkbitPermit(hawkbit: Hawkbit, attributes: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Permit> {
+  const { action, cancelled } = await hawkbit.poll(signal, attributes)
+  if (cancelled !== undefined) {
+    // What is on trial cannot be taken back, and the server is told so.
+    return { check: false, withdrawn: true, told: ({ fate }, signal) => hawkbit.cancelled(cancelled, fate.is !== 'under-way' || fate.state === 'idle', signal) }
+  }
+  if (!action) return { check: false, withdrawn: true }
+  const { id, version, source, mayInstall } = action
+  return {
+    check: true,
+    source,
+    ...(mayInstall ? {} : { hold: 'the server\'s permission to install' }),
+    told: async ({ fate, waiting, refused }, signal) => {
+      if (fate.is === 'succeeded') return hawkbit.feedback(id, 'closed', 'success', [`runs ${version}`], signal)
+      if (fate.is === 'failed') return hawkbit.feedback(id, 'closed', 'failure', [fate.reason], signal)
+      if (refused !== undefined) return hawkbit.feedback(id, 'closed', 'failure', [refused], signal)
+      return hawkbit.feedback(id, 'proceeding', 'none', [waiting === undefined ? fate.state : `${fate.state}: waiting for ${waiting}`], signal)
+    },
+  }
+}

@@ -1,0 +1,37 @@
+import { execFile } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+
+const SCRIPT = new URL('../../../deploy/light/light.sh', import.meta.url).pathname
+
+for (const [what, units, trial, shown] of [
+  ['it listens', { 'parley.service': 'active' }, false, 'none 1 0 0'],
+  ['a new release is on trial', { 'parley.service': 'active' }, true, 'timer 0 1900 100'],
+  ['it starts', { 'parley.service': 'activating' }, false, 'timer 0 1000 1000'],
+  ['a part stands still', { 'parley.service': 'active', status: 'no progress: capture' }, false, 'timer 0 100 900'],
+  ['it is out of service', { 'parley-fallback.service': 'active' }, true, 'timer 0 150 150'],
+  ['it is stopped', {}, false, 'none 0 0 0'],
+] as const) {
+  t.test(`the light when ${what}`, async t => {
+    const folder = await mkdtemp(join(tmpdir(), 'parley-light-'))
+    t.teardown(() => rm(folder, { recursive: true, force: true }))
+    const of = units as Readonly<Record<string, string>>
+    // Answers as `systemctl show -p PROPERTY --value UNIT` does.
+    await writeFile(join(folder, 'systemctl'), `#!/bin/sh\ncase "$3:$5" in\n  ActiveState:parley.service) echo ${of['parley.service'] ?? 'inactive'} ;;\n  ActiveState:parley-fallback.service) echo ${of['parley-fallback.service'] ?? 'inactive'} ;;\n  StatusText:*) echo "${of['status'] ?? 'listening'}" ;;\nesac\n`)
+    await chmod(join(folder, 'systemctl'), 0o755)
+    await mkdir(join(folder, 'leds/status'), { recursive: true })
+    for (const file of ['trigger', 'brightness', 'delay_on', 'delay_off']) await writeFile(join(folder, 'leds/status', file), '0\n')
+    await writeFile(join(folder, 'light'), 'status\n')
+    if (trial) await writeFile(join(folder, 'trial'), '')
+    await promisify(execFile)('sh', [SCRIPT], { env: { PATH: `${folder}:${process.env['PATH']}`, PARLEY_LEDS: join(folder, 'leds'), PARLEY_ETC: folder, PARLEY_UPDATE_STATE: folder, PARLEY_LIGHT_S: 'once' }, timeout: 20_000 })
+    const seen = await Promise.all(['trigger', 'brightness', 'delay_on', 'delay_off'].map(async file => (await readFile(join(folder, 'leds/status', file), 'utf8')).trim()))
+    t.equal(seen.join(' '), shown)
+  })
+}
+
+t.test('a light that nobody has named is no reason to try again', async t => {
+  await t.rejects(promisify(execFile)('sh', [SCRIPT], { env: { PATH: process.env['PATH'], PARLEY_ETC: '/nowhere' }, timeout: 20_000 }), { code: 4 })
+})
