@@ -6,6 +6,8 @@ const FIRST_FRAMES = 30
 const QUANTILE = 0.95
 /** Frames until most sounds of speech were heard back: 3 s. */
 const SETTLED_FRAMES = 150
+/** And where the middle of them lies: how far they scatter. */
+const MIDDLE = 0.5
 /** dB a frame, at most, that the estimate follows. */
 const STEP_DB = 1
 /** Before anything is known, the microphone may hear the speaker this much louder than it was sent, dB. */
@@ -17,12 +19,21 @@ const WORST_DB = 30
  */
 export class Coupling {
   readonly #gain = new Float64Array(BANDS).fill(WORST_DB)
+  readonly #middle = new Float64Array(BANDS).fill(WORST_DB)
   #frames = 0
   readonly #first: number[][] = Array.from({ length: BANDS }, () => [])
 
   /** dB to add to the reference's level. */
   gain(band: number): number {
     return this.#gain[band]!
+  }
+
+  /**
+   * How far the ratio scatters upwards, dB. A room keeps it within a few; behind a canceller it is large, because the canceller
+   * takes away now more, now less.
+   */
+  spread(band: number): number {
+    return Math.max(0, this.#gain[band]! - this.#middle[band]!)
   }
 
   /** Whether enough echo was heard in most bands to judge by. */
@@ -51,12 +62,17 @@ export class Coupling {
     const first = this.#first[band]!
     if (first.length < FIRST_FRAMES) {
       first.push(ratio)
-      if (first.length === FIRST_FRAMES) this.#gain[band] = [...first].sort((a, b) => a - b)[Math.floor(FIRST_FRAMES * QUANTILE)]!
+      if (first.length === FIRST_FRAMES) {
+        const sorted = [...first].sort((a, b) => a - b)
+        this.#gain[band] = sorted[Math.floor(FIRST_FRAMES * QUANTILE)]!
+        this.#middle[band] = sorted[Math.floor(FIRST_FRAMES * MIDDLE)]!
+      }
       return
     }
     const error = ratio - this.#gain[band]!
     // Far above: our own volume was raised. The step grows, so that it is followed in tens of frames.
     const step = STEP_DB * speed * (error > 0 ? Math.min(3, Math.max(1, error / 3)) : 1)
     this.#gain[band]! += error > 0 ? step * QUANTILE : -step * (1 - QUANTILE)
+    this.#middle[band]! += Math.sign(ratio - this.#middle[band]!) * STEP_DB * speed * MIDDLE
   }
 }

@@ -16,6 +16,10 @@ export interface GatedFrame {
 
 /** A band stands out when it is this far above what the echo explains, dB. */
 const MARGIN_DB = 5
+/** A room scatters our voice by this much in a band, dB; what is over it is the canceller's doing, and is added to the margin… */
+const ROOM_SPREAD_DB = 10
+/** …up to this, dB: behind a canceller our voice comes through in bursts 5 to 10 dB over the usual, and a person is 20 over it in 60 ms. */
+const MOST_SPREAD_DB = 9
 /** The same while the room is still new to us. */
 const EARLY_MARGIN_DB = 10
 /** Steady noise in a band varies by this much above its least, dB. */
@@ -108,7 +112,9 @@ export class EchoGate {
     const margin = this.#coupling.settled ? MARGIN_DB : EARLY_MARGIN_DB
     let bands = 0
     for (let b = 0; b < BANDS; b++) {
-      if (levels[b]! > Math.max(own[b]! + this.#coupling.gain(b), floor[b]! + FLOOR_MARGIN_DB) + margin) bands++
+      const bursts = Math.min(MOST_SPREAD_DB, Math.max(0, this.#coupling.spread(b) - ROOM_SPREAD_DB))
+      const ours = own[b]! + this.#coupling.gain(b) + bursts
+      if (levels[b]! > Math.max(ours, floor[b]! + FLOOR_MARGIN_DB) + margin) bands++
     }
     return bands >= MIN_BANDS
   }

@@ -3,13 +3,11 @@ import { join } from 'node:path'
 import { systemClock } from '../../base/clock.js'
 import { ParleyError, describe } from '../../base/errors.js'
 import { LogTail, createLog, type Logger } from '../../base/log.js'
-import { BundleChoice } from '../compose/bundle-choice.js'
-import { Fleet } from '../compose/fleet.js'
-import { LiveApi } from '../compose/live-api.js'
+import type { BundleChoice } from '../compose/bundle-choice.js'
+import type { Live } from '../compose/open-fleet.js'
 import { Runtime } from '../compose/runtime.js'
 import { Service } from '../compose/service.js'
-import { checkDrivers, complaint, loadConfig, type Loaded } from '../config/load.js'
-import type { Config } from '../config/schema.js'
+import { checkDrivers, complaint, loadConfig } from '../config/load.js'
 import type { Model } from '../conversation/conversation.js'
 import type { ConversationEvent } from '../conversation/events.js'
 import { EXIT, parse, say, untilSignal, type Command } from './command.js'
@@ -49,9 +47,10 @@ async function run(args: readonly string[]): Promise<number> {
   await using service = new Service({ clock: systemClock, log })
   await service.start()
 
-  const live: { runtime?: Runtime; config: Config } = { config: loaded.config }
-  const bundles = loaded.config.telemetry ? new BundleChoice(loaded.config.bundle.folder, loaded.config.telemetry.folder) : undefined
-  const fleet = bundles && (await openFleet(loaded, log, tail, bundles, live, reason => { log.info({ reason }, 'a restart was asked for'); again.abort() }))
+  const live: Live = { config: loaded.config }
+  const { telemetry } = loaded.config
+  const side = telemetry && (await import('../compose/open-fleet.js')).openFleet(telemetry, loaded, await version(), live, log, tail, reason => { log.info({ reason }, 'a restart was asked for'); again.abort() })
+  const fleet = side?.fleet
   if (fleet) live.config = await fleet.load()
   const { config } = live
   const wrong = await checkDrivers(config)
@@ -69,7 +68,7 @@ async function run(args: readonly string[]): Promise<number> {
     place.folder = folder
     return openModel(folder, config, onRespawn, service.judged ? 'always' : 'gpu')
   }
-  const runtime = new Runtime({ config, log, onEvent, openModel: onRespawn => openChosen(values.bundle === undefined ? bundles : undefined, own, folder => open(folder, onRespawn), log) })
+  const runtime = new Runtime({ config, log, onEvent, openModel: onRespawn => openChosen(values.bundle === undefined ? side?.bundles : undefined, own, folder => open(folder, onRespawn), log) })
   try {
     const opening = runtime.open()
     opening.catch(async error => { if (error instanceof ParleyError && error.code === 'golden-failed') await service.selfTest(false) })
@@ -95,12 +94,8 @@ async function run(args: readonly string[]): Promise<number> {
   }
 }
 
-async function openFleet(loaded: Loaded, log: Logger, tail: LogTail, bundles: BundleChoice, live: { runtime?: Runtime; config: Config }, restart: (reason: string) => void): Promise<Fleet | undefined> {
-  const settings = loaded.config.telemetry
-  if (!settings) return undefined
-  const { version } = JSON.parse(await readFile(join(PACKAGE, 'package.json'), 'utf8')) as { version: string }
-  const api = new LiveApi({ runtime: () => live.runtime, config: () => live.config, tail, bundles, restart })
-  return new Fleet({ settings, raw: loaded.raw, version, clock: systemClock, log, api, runtime: () => live.runtime, onConfig: config => { live.config = config } })
+async function version(): Promise<string> {
+  return (JSON.parse(await readFile(join(PACKAGE, 'package.json'), 'utf8')) as { version: string }).version
 }
 
 /** The bundle that was chosen from afar, or, if that cannot be run, the device's own: a wrong choice must not make it dumb. */

@@ -66,7 +66,8 @@ export class Container implements AsyncDisposable {
   }
 
   async run(...command: string[]): Promise<string> {
-    const { stdout } = await promisify(execFile)('nsenter', ['-t', String(this.#leader), '-a', ...command], { timeout: 60_000, env: { PATH: '/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' } })
+    // Tap hands its own options to every node that is started below it; in there are no such files.
+    const { stdout } = await promisify(execFile)('nsenter', ['-t', String(this.#leader), '-a', 'env', '-u', 'NODE_OPTIONS', ...command], { timeout: 60_000, env: { PATH: '/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' } })
     return stdout.trim()
   }
 

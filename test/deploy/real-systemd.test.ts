@@ -134,10 +134,28 @@ t.test('under a real systemd', { skip }, async t => {
     t.equal(await box.show('parley.service', 'ActiveState'), 'active')
   })
 
+  await t.test('led by jobs it begins nothing until the voice wishes for it, and then at once', async t => {
+    await box.put('etc/parley/parley.toml', '[update]\nfrom = "/media/stick"\nby = "job"\nquietMinutes = 0\nreserveMegabytes = 1\n')
+    const before = await readlink(box.path('opt/parley/current'))
+    const next = await stick('2.1.0', 21)
+    await box.run('systemctl', 'start', 'parley-update.service')
+    t.equal(await readlink(box.path('opt/parley/current')), before)
+    await box.run('sh', '-c', `umask 027; echo '{"release":"${next}"}' >/run/parley/.wish && chown parley:parley /run/parley/.wish && mv /run/parley/.wish /run/parley/update-wish.json`)
+    for (const end = performance.now() + 30_000; performance.now() < end && (await readlink(box.path('opt/parley/current'))) === before; await delay(200));
+    await box.until('parley.service', 'ActiveState', /^active$/, 20_000)
+    // A start of a run that is not over yet would join it, and nobody would judge.
+    await box.until('parley-update.service', 'ActiveState', /^inactive$/, 20_000)
+    await delay(1_500)
+    await box.run('systemctl', 'start', 'parley-update.service')
+    t.equal(await readlink(box.path('opt/parley/current')), `releases/${next}`, await box.journal('parley-update.service'))
+    t.match(await line(), /"state":"idle"/)
+    await box.put('etc/parley/parley.toml', '[update]\nfrom = "/media/stick"\nquietMinutes = 0\nreserveMegabytes = 1\n')
+  })
+
   await t.test('a release that does not answer its golden utterance is undone', async t => {
     const before = await readlink(box.path('opt/parley/current'))
     await mode('mute')
-    const bad = await stick('3.0.0', 3)
+    const bad = await stick('3.0.0', 30)
     await update()
     await box.until('parley.service', 'ActiveState', /^active$/, 20_000)
     t.equal(await readlink(box.path('opt/parley/current')), before, await box.journal('parley-update.service'))
