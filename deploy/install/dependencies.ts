@@ -13,6 +13,7 @@ const FOREIGN = /\/napi-v\d+\/([a-z0-9]+)\/([a-z0-9]+)(\/|$)/
  * machine. Without a lock file all of it. Some 120 MB instead of 500, on a card of 8 GB with two releases.
  */
 export async function copyDependencies(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true }) // also where nothing is needed: a release has the folder
   for (const path of await needed(from)) {
     const source = join(from, path)
     if (!(await stat(source).catch(() => undefined))) continue // optional, and not for this machine
