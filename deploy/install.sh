@@ -61,6 +61,7 @@ if [ "$uninstall" = yes ]; then
   do_it rm -f "$root/etc/systemd/system/multi-user.target.wants/parley.target"
   do_it rm -rf "$root/etc/systemd/system/parley.target.wants"
   do_it rm -f "$root/etc/systemd/system/parley.service.d/notify.conf"
+  do_it rmdir "$root/etc/systemd/system/parley.service.d" 2>/dev/null || true # an owner's own files stay there
   do_it rm -f "$root/usr/lib/sysusers.d/parley.conf" "$root/usr/lib/tmpfiles.d/parley.conf" "$root/etc/udev/rules.d/70-parley.rules" "$root/etc/systemd/journald.conf.d/parley.conf" "$root/usr/local/bin/parley"
   do_it rm -rf "$root/opt/parley" "$root/var/lib/parley-update"
   if [ "$purge" = yes ]; then do_it rm -rf "$root/etc/parley" "$root/var/lib/parley" "$root/var/lib/parley-screen" "$root/var/log/parley"; fi
