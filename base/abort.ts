@@ -13,6 +13,14 @@ export async function withTimeout<T>(work: Promise<T>, ms: number, what: string)
   }
 }
 
+/** Resolves when `signal` is aborted. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
 /** An abort controller that also aborts with its parent, and forgets the parent when disposed. */
 export function childAbort(parent?: AbortSignal): AbortController {
   const child = new AbortController()

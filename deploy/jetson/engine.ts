@@ -1,8 +1,8 @@
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../../base/clock.js'
-import { ParleyError, isMissing } from '../../base/errors.js'
-import { syncFolder, writeFileAtomic } from '../../base/files.js'
+import { ParleyError } from '../../base/errors.js'
+import { readJsonIfThere, syncFolder, writeFileAtomic } from '../../base/files.js'
 import type { Machine } from './machine.js'
 
 export interface EngineOrder {
@@ -62,11 +62,6 @@ export async function buildEngine(machine: Machine, clock: Clock, order: EngineO
 }
 
 async function lastTime(path: string): Promise<number | undefined> {
-  try {
-    const { ms } = JSON.parse(await readFile(path, 'utf8')) as { ms?: unknown }
-    return typeof ms === 'number' ? ms : undefined
-  } catch (error) {
-    if (isMissing(error) || error instanceof SyntaxError) return undefined
-    throw error
-  }
+  const { ms } = ((await readJsonIfThere(path)) ?? {}) as { ms?: unknown }
+  return typeof ms === 'number' ? ms : undefined
 }

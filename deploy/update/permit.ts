@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
-import { isMissing } from '../../base/errors.js'
+import { readJsonIfThere } from '../../base/files.js'
 import type { Fate } from './fate.js'
 import type { Source } from './source.js'
 
@@ -26,19 +25,7 @@ export type Wish = z.input<typeof wish>
 
 /** Without a wish a device that is led by jobs begins nothing by itself. */
 export async function wishPermit(path: string): Promise<Permit> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    if (isMissing(error)) return undefined
-    throw error
-  })
-  const found = text === undefined ? undefined : wish.safeParse(tryJson(text))
-  if (!found?.success) return { check: false }
+  const found = wish.safeParse(await readJsonIfThere(path))
+  if (!found.success) return { check: false }
   return found.data.cancelled ? { check: false, withdrawn: true } : { check: true, release: found.data.release }
-}
-
-function tryJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined // judged by the schema
-  }
 }

@@ -1,8 +1,7 @@
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import { CLOSED } from './ring.js'
 import type { StepTokens } from './step-spec.js'
 
-/** As in the grammar: added to a logit, it closes that token. */
-const CLOSED = -1e9
 /** So many ticks may the model wait before the next piece, so that it keeps its own pace; then the piece comes (0.8 s: a long word). */
 const MOST_WAITING_TICKS = 10
 /** A minute at one piece a tick. */

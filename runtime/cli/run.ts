@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { aborted } from '../../base/abort.js'
 import { systemClock } from '../../base/clock.js'
 import { ParleyError, describe } from '../../base/errors.js'
 import { LogTail, createLog, type Logger } from '../../base/log.js'
@@ -132,13 +133,6 @@ async function firstFrame(runtime: Runtime, signal: AbortSignal): Promise<void> 
 /** Resolves when nobody speaks, at the latest after the limit. */
 async function quiet(runtime: Runtime, signal: AbortSignal): Promise<void> {
   for (const end = systemClock.now() + RESTART_LIMIT_MS; runtime.busy && systemClock.now() < end && !signal.aborted;) await systemClock.sleep(LOOK_MS)
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
 
 export const command: Command = { summary: 'listens and talks', help, run }

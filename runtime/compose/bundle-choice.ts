@@ -1,7 +1,7 @@
-import { readFile, readdir, rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ParleyError, isMissing } from '../../base/errors.js'
-import { writeFileAtomic } from '../../base/files.js'
+import { ParleyError } from '../../base/errors.js'
+import { readJsonIfThere, writeFileAtomic } from '../../base/files.js'
 import { loadBundle } from '../../models/bundle/index.js'
 
 const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}$/
@@ -39,12 +39,7 @@ export class BundleChoice {
   }
 
   async #name(): Promise<string | undefined> {
-    try {
-      const { name } = JSON.parse(await readFile(this.#file, 'utf8')) as { name?: unknown }
-      return typeof name === 'string' && NAME.test(name) ? name : undefined
-    } catch (error) {
-      if (isMissing(error) || error instanceof SyntaxError) return undefined // none was chosen; a torn file is none
-      throw error
-    }
+    const { name } = ((await readJsonIfThere(this.#file)) ?? {}) as { name?: unknown } // none was chosen; a torn file is none
+    return typeof name === 'string' && NAME.test(name) ? name : undefined
   }
 }

@@ -1,8 +1,8 @@
-import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../../base/clock.js'
-import { ParleyError, isMissing } from '../../base/errors.js'
-import { writeFileAtomic } from '../../base/files.js'
+import { ParleyError } from '../../base/errors.js'
+import { readJsonIfThere, writeFileAtomic } from '../../base/files.js'
 import { detect } from '../../deploy/jetson/detect.js'
 import { buildEngine, type BuildProgress } from '../../deploy/jetson/engine.js'
 import type { Machine } from '../../deploy/jetson/machine.js'
@@ -23,6 +23,11 @@ export interface EngineRow {
   readonly used: boolean
 }
 
+interface TensorRt {
+  readonly computeCapability: string
+  readonly tensorrt: string
+}
+
 type Tied = Omit<EngineKey, 'inputs' | 'outputs'>
 
 /** The step graph's engine of one bundle on this machine: where it is, and how it is built. */
@@ -39,8 +44,9 @@ export class Engines {
 
   /** The wrapper to load in the place of the graph, or undefined: no TensorRT here, or not built for this graph and these versions. */
   async ready(folder: string): Promise<string | undefined> {
-    if ((await this.#tensorrt()) === undefined) return undefined // by far the most machines: the bundle is not read twice there
-    const graph = await this.#graph(await loadBundle(folder))
+    const found = await this.#tensorrt()
+    if (found === undefined) return undefined // by far the most machines: the bundle is not read twice there
+    const graph = this.#graph(await loadBundle(folder), found)
     const name = graph && (await this.#names())[tieOf(graph.tied)]
     if (name === undefined) return undefined
     const there = await Promise.all([`${name}.onnx`, `${name}.engine`].map(n => stat(join(this.#cache.folder, n)).then(() => true, () => false)))
@@ -50,7 +56,8 @@ export class Engines {
   /** Builds what is missing: minutes. `none`: there is no TensorRT here, or no graph for it in the bundle. */
   async build(folder: string, clock: Clock, onProgress: (progress: BuildProgress) => void, signal: AbortSignal): Promise<'built' | 'there' | 'none'> {
     const bundle = await loadBundle(folder)
-    const graph = await this.#graph(bundle)
+    const found = await this.#tensorrt()
+    const graph = found && this.#graph(bundle, found)
     if (!graph) return 'none'
     const session = await this.#backend.create(graph.file, 'cpu') // for its shapes only
     const shapes = shapesOf(session)
@@ -81,30 +88,24 @@ export class Engines {
     return gone
   }
 
-  async #tensorrt(): Promise<{ computeCapability: string; tensorrt: string } | undefined> {
+  async #tensorrt(): Promise<TensorRt | undefined> {
     const found = await detect(this.#machine)
     return found?.tensorrt === undefined ? undefined : { computeCapability: found.computeCapability, tensorrt: found.tensorrt }
   }
 
-  async #graph(bundle: Bundle): Promise<{ file: string; tied: Tied } | undefined> {
-    const found = await this.#tensorrt()
+  #graph(bundle: Bundle, found: TensorRt): { file: string; tied: Tied } | undefined {
     const { graphs, files } = bundle.manifest
     const step = Object.values(graphs).find(g => g.role === 'step')
     const file = step?.files.trt ?? step?.files.any
-    if (!found || !file) return undefined
+    if (!file) return undefined
     const modelSha256 = files[file.path]?.sha256
     if (modelSha256 === undefined) throw new ParleyError('bundle-bad', `${file.path} has no hash in bundle.json`)
     return { file: bundle.path(file.path), tied: { modelSha256, computeCapability: found.computeCapability, tensorrtVersion: found.tensorrt, onnxruntimeVersion: this.#backend.version, precision: file.precision } }
   }
 
   async #names(): Promise<Record<string, string>> {
-    try {
-      const names = JSON.parse(await readFile(join(this.#cache.folder, READY), 'utf8')) as Record<string, unknown>
-      return Object.fromEntries(Object.entries(names).filter((e): e is [string, string] => typeof e[1] === 'string' && /^[\w.-]+$/.test(e[1])))
-    } catch (error) {
-      if (isMissing(error) || error instanceof SyntaxError) return {} // nothing was built, or it is built anew
-      throw error
-    }
+    const names = (await readJsonIfThere(join(this.#cache.folder, READY))) ?? {} // nothing was built, or it is built anew
+    return Object.fromEntries(Object.entries(names).filter((e): e is [string, string] => typeof e[1] === 'string' && /^[\w.-]+$/.test(e[1])))
   }
 }
 

@@ -11,9 +11,8 @@ import { configSchema, type Config } from '../config/schema.js'
 import type { ConversationEvent } from '../conversation/events.js'
 import { FleetDevice } from '../fleet/device.js'
 import type { JsonObject } from '../shadow/merge.js'
-import { FalseStarts } from '../telemetry/false-starts.js'
+import { LiveSource } from '../telemetry/live-source.js'
 import type { TelemetrySettings } from '../telemetry/settings.js'
-import { Telling } from '../telemetry/source.js'
 import type { Runtime } from './runtime.js'
 
 /** How often telemetry hears how the parts are. It sends that when its own time has come, ms. */
@@ -41,8 +40,7 @@ export interface FleetParts {
 export class Fleet implements AsyncDisposable {
   readonly device: FleetDevice<Config>
   readonly #parts: FleetParts
-  readonly #source = new Telling()
-  readonly #falseStarts = new FalseStarts()
+  readonly #source = new LiveSource()
   readonly #machine = new LocalMachine()
   readonly #closing = new AbortController()
   #looking: Promise<void> | undefined
@@ -74,8 +72,7 @@ export class Fleet implements AsyncDisposable {
   }
 
   take(event: ConversationEvent): void {
-    this.#falseStarts.take(event)
-    this.#source.tell(event)
+    this.#source.take(event)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -92,8 +89,7 @@ export class Fleet implements AsyncDisposable {
       if (runtime) {
         const { session } = runtime
         this.#source.tell({ type: 'about', bundle: session.name, provider: session.provider, ...(bundleHash ? { bundleHash } : {}), ...(powerMode ? { powerMode } : {}) })
-        const parts = runtime.health().parts.map(({ name, ok, idleMs, counters }) => ({ name, ok, progressMs: idleMs, ...(counters ? { counters } : {}) }))
-        this.#source.tell({ type: 'health', parts, respawns: session.respawns, falseStarts: this.#falseStarts.count })
+        this.#source.health(runtime.health(), session.respawns)
       }
       if (temperature !== undefined) this.#source.tell({ type: 'reading', source: 'temperature', value: temperature, unit: 'Cel' })
       await this.#parts.clock.sleep(LOOK_MS, signal).catch(() => {}) // aborted: the loop ends

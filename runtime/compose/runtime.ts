@@ -1,3 +1,4 @@
+import { aborted } from '../../base/abort.js'
 import { systemClock } from '../../base/clock.js'
 import { ParleyError, describe } from '../../base/errors.js'
 import type { Reading } from '../../base/frames.js'
@@ -161,8 +162,7 @@ export class Runtime implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#conversation?.close()
     this.#closing.abort(new ParleyError('closed', 'the runtime is closing'))
-    const limit = AbortSignal.timeout(CLOSE_LIMIT_MS)
-    const late = new Promise<void>(resolve => limit.addEventListener('abort', () => resolve(), { once: true }))
+    const late = aborted(AbortSignal.timeout(CLOSE_LIMIT_MS))
     const closed = Promise.allSettled(this.#opened.reverse().map(async part => part[Symbol.asyncDispose]()))
     await Promise.race([closed.then(results => {
       for (const r of results) if (r.status === 'rejected') this.#options.log.warn({ reason: describe(r.reason) }, 'a part did not close well')

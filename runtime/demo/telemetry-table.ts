@@ -1,11 +1,10 @@
 import type { Clock } from '../../base/clock.js'
 import type { ConversationEvent } from '../conversation/events.js'
 import type { HealthReport } from '../health/health.js'
-import { FalseStarts } from '../telemetry/false-starts.js'
+import { LiveSource } from '../telemetry/live-source.js'
 import { METRICS, type MetricKey } from '../telemetry/metrics.js'
 import { Observer } from '../telemetry/observer.js'
 import { Registry } from '../telemetry/registry.js'
-import { Telling } from '../telemetry/source.js'
 import { topicsOf } from '../telemetry/topics.js'
 
 /** What is shown after each turn, with a head that fits its column; the metrics' own names are long. */
@@ -20,8 +19,7 @@ const SHOWN: readonly (readonly [MetricKey, string])[] = [
  */
 export class TelemetryTable {
   readonly #registry = new Registry()
-  readonly #source = new Telling()
-  readonly #falseStarts = new FalseStarts()
+  readonly #source = new LiveSource()
   readonly #topics = topicsOf('demo', 'here')
   readonly #sent: string[] = []
   #headShown = false
@@ -34,19 +32,18 @@ export class TelemetryTable {
   }
 
   take(event: ConversationEvent): void {
-    this.#falseStarts.take(event)
-    this.#source.tell(event)
+    this.#source.take(event)
   }
 
   /** The row of now; the first comes with its head. */
   rows(health: HealthReport, respawns: number): string[] {
-    this.#source.tell({ type: 'health', respawns, falseStarts: this.#falseStarts.count, parts: health.parts.map(p => ({ name: p.name, ok: p.ok, progressMs: p.idleMs })) })
+    this.#source.health(health, respawns)
     this.#registry.set('memory', process.memoryUsage.rss())
-    const cells = SHOWN.map(([key, head]) => show(key, this.#registry.get(key)).padStart(Math.max(head.length, WIDTHS[METRICS[key].unit] ?? 0)))
-    const heads = SHOWN.map(([key, head]) => head.padStart(Math.max(head.length, WIDTHS[METRICS[key].unit] ?? 0)))
-    const head = this.#headShown ? [] : [`  telemetry  ${heads.join('  ')}`]
+    const line = (cell: (key: MetricKey, head: string) => string): string =>
+      SHOWN.map(([key, head]) => cell(key, head).padStart(Math.max(head.length, WIDTHS[METRICS[key].unit] ?? 0))).join('  ')
+    const head = this.#headShown ? [] : [`  telemetry  ${line((_, head) => head)}`]
     this.#headShown = true
-    return [...head, `             ${cells.join('  ')}`]
+    return [...head, `             ${line(key => show(key, this.#registry.get(key)))}`]
   }
 
   /** All that would have been sent besides the state. */

@@ -9,9 +9,7 @@ from torch.nn import functional as F
 from .paths import work
 from .spoken import spoken
 
-SUB = 3
-
-
+SUB = 3  # labels a tick: people say up to 20 phonemes a second, and a tick is 80 ms
 PHONEMES = 64  # more than espeak-ng's English has
 
 
@@ -24,11 +22,12 @@ class Sounds:
         self.ids: dict[str, int] = {}
 
     def prepare(self, texts: set[str]) -> None:
-        from .voices import Phonemes
-        espeak = Phonemes()
-        for text in texts - self.known.keys():
-            self.known[text] = [p for p in espeak.of(" ".join(spoken(text)[0])) if p.isalpha() and p not in "ˈˌː"]
-        self.path.write_text(json.dumps(self.known))
+        if new := texts - self.known.keys():
+            from .voices import Phonemes
+            espeak = Phonemes()
+            for text in new:
+                self.known[text] = [p for p in espeak.of(" ".join(spoken(text)[0])) if p.isalpha() and p not in "ˈˌː"]
+            self.path.write_text(json.dumps(self.known))
         for p in sorted({p for v in self.known.values() for p in v}):
             self.ids[p] = len(self.ids) + 1
         assert len(self.ids) < PHONEMES

@@ -139,7 +139,7 @@ def main() -> None:
     model, path, step, state = Pico(Size.named(args.size)), work("pico.pt"), 0, None
     if path.exists():
         saved = torch.load(path, weights_only=False)
-        model.load_state_dict(saved["model"], strict=False)
+        model.load_state_dict(saved["model"])
         step = saved["step"]
     optimiser = Optimiser(model, args.optimiser)
     fact = tok.ids["<fact>"]

@@ -2,7 +2,7 @@
 
 Two tasks on the ear's output: the network's own heard head must name each word's pieces at the ticks where the heard stream
 will write them, and a head that is thrown away afterwards must give the phonemes (CTC, SUB labels a tick), so that it learns
-sounds and not the few thousand sentences of the teachers. Costs a tenth of joint training a tick.
+sounds and not the few thousand sentences of the teachers.
 """
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import math
 import random
 import time
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -20,25 +19,21 @@ from .hearing import blurred, phoneme_loss
 from .joint import Feed
 from .model import Pico, Size, save
 from .paths import work
-from .timeline import Composer, Timeline
+from .timeline import Composer, Timeline, arrays
 from .tokens import Tokenizer
+
 
 def batch(feed: Feed, size: int, rng: random.Random) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
     """Features, heard tokens, a mask of `size` people's pieces, and their texts."""
-    lines, texts = [], []
+    lines = []
     for _ in range(size):
         line, u = Timeline(), (rng.choice(feed.core)[0] if rng.random() < feed.focus else rng.randrange(len(feed.users.items)))
         feed.person(line, 0, u)
         lines.append(line)
-        texts.append(feed.piece(u)["text"])
-    t = max(map(len, lines))
-    x, y, known = np.zeros((size, t, feed.users.get(0).shape[1]), np.float32), np.zeros((size, t), np.int64), np.zeros((size, t), bool)
-    for i, line in enumerate(lines):
-        for k, row in enumerate(line.features):
-            if row is not None:
-                x[i, k], known[i, k] = row, True
-        y[i, : len(line)] = line.heard
-    return torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(known), texts
+    whole = arrays(lines, feed.c.tok.ids["<fact>"])
+    _, _, ticks, texts = zip(*whole["people"])
+    known = torch.arange(whole["heard"].shape[1]) < torch.tensor(ticks).unsqueeze(1)
+    return torch.from_numpy(whole["features"]), torch.from_numpy(whole["heard"]), known, list(texts)
 
 
 def main() -> None:
@@ -58,7 +53,7 @@ def main() -> None:
     path = work(args.file)
     saved = torch.load(path, weights_only=False)
     model = Pico(Size(**saved["size"]))
-    model.load_state_dict(saved["model"], strict=False)
+    model.load_state_dict(saved["model"])
     if float(model.ear.mean.abs().sum()) == 0:
         mean, scale = feed.statistics()
         model.ear.mean.copy_(torch.from_numpy(mean))

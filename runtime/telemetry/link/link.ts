@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IPublishPacket } from 'mqtt'
+import { aborted } from '../../../base/abort.js'
 import type { Clock } from '../../../base/clock.js'
 import { ParleyError, describe } from '../../../base/errors.js'
 import type { Logger } from '../../../base/log.js'
@@ -186,7 +187,7 @@ export class Link implements Publisher, AsyncDisposable {
       }
       this.#current = { opened, flight }
       greeting = this.#greet(client, flight)
-      if (!over.signal.aborted) await new Promise(resolve => over.signal.addEventListener('abort', resolve, { once: true }))
+      await aborted(over.signal)
     } finally {
       over.abort()
       const wasCurrent = this.#current?.opened === opened
