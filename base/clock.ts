@@ -20,6 +20,11 @@ export const systemClock: Clock = {
   },
 }
 
+/** Waits `ms`, or until the signal, whichever comes first; never rejects. For loops that look at their signal next. */
+export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  return clock.sleep(ms, signal).catch(() => {})
+}
+
 interface Sleeper {
   readonly due: number
   readonly wake: () => void

@@ -1,4 +1,4 @@
-import type { Clock } from '../../base/clock.js'
+import { pause, type Clock } from '../../base/clock.js'
 import { statusLine, type Notifier } from './notify.js'
 
 /** A part that proves by its own stamps that it gets on. The same shape as `runtime/health`'s. */
@@ -59,7 +59,7 @@ export class Watchdog {
   async run(limitMs: number, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.look()
-      await this.#clock.sleep(limitMs / PINGS_A_LIMIT, signal).catch(() => {}) // aborted: the loop ends
+      await pause(this.#clock, limitMs / PINGS_A_LIMIT, signal)
     }
   }
 }

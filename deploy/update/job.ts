@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Clock } from '../../base/clock.js'
+import { pause, type Clock } from '../../base/clock.js'
 import { ParleyError, systemCode } from '../../base/errors.js'
 import { writeFileAtomic } from '../../base/files.js'
 import { fateOf } from './fate.js'
@@ -42,7 +42,7 @@ export function updateJob({ clock, root = '/', lookMs = LOOK_MS }: UpdateJobOpti
       }
       if (!asked) await write({ release })
       asked = true
-      await clock.sleep(lookMs, signal).catch(() => {}) // looked at below
+      await pause(clock, lookMs, signal) // looked at below
       if (!signal.aborted) continue
       // Closing is no reason to give up: the next process goes on. Everything else takes the wish back.
       if (systemCode(signal.reason) !== 'closed') await write({ release, cancelled: true })

@@ -1,3 +1,4 @@
+import { pause } from '../../base/clock.js'
 import type { Camera, Health, Host } from '../contract.js'
 import { childAbort } from '../../base/abort.js'
 import { ParleyError, describe } from '../../base/errors.js'
@@ -104,7 +105,7 @@ export class SupervisedCamera implements Camera {
       }
       if (this.#attemptFrames > 0) waitMs = FIRST_WAIT_MS
       // Between half and the whole, so that several cameras on one hub do not start together.
-      await clock.sleep(waitMs * (0.5 + Math.random() / 2), signal).catch(() => {}) // closed: the loop ends
+      await pause(clock, waitMs * (0.5 + Math.random() / 2), signal)
       waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)
     }
     this.#closing.abort() // ended by itself: the watch ends too
@@ -116,7 +117,7 @@ export class SupervisedCamera implements Camera {
     const { clock } = this.#host
     const { signal } = this.#closing
     while (!signal.aborted) {
-      await clock.sleep(LOOK_MS, signal).catch(() => {}) // closed: the loop ends
+      await pause(clock, LOOK_MS, signal)
       const now = clock.now()
       this.onLook(now)
       const attempt = this.#attempt

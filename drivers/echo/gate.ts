@@ -28,6 +28,11 @@ const FLOOR_MARGIN_DB = 12
 const FLOOR_RISE_DB = 0.06
 /** Bands of the 20 that must stand out: one or two do by chance, as the room or the canceller moves. */
 const MIN_BANDS = 3
+/** A canceller that adds this much on average lets bursts of our voice through which stand out in more bands, dB; in a room the mean is 3. */
+const BURSTY_DB = 4
+/** Then more bands must stand out, for longer; a person has 8 within 60 ms, and keeps them. */
+const MIN_BANDS_BURSTY = 5
+const SURE_BURSTY = { of: 9, needs: 6 }
 /** Two such frames of the last three (≤ 60 ms): a click is not a person. */
 const SURE = { of: 3, needs: 2 }
 /** More when a device that ran dry could explain it, so that its waveform can be compared: ≤ 120 ms. */
@@ -38,6 +43,8 @@ const HOLD_FRAMES = 12
 const CLOSED_GAIN = 0.001
 /** A band of our own sound below this is too soft to be heard back or to learn from, dB. */
 const REFERENCE_FLOOR_DB = -75
+/** A delay that a look corrects by more was a wrong one, ms: behind a canceller the first residue may deceive. */
+const WRONG_MS = 40
 /** A second between looks for the delay: each costs some ms. */
 const LOOK_FRAMES = 50
 const LOOK_SAMPLES = 16_384
@@ -94,9 +101,10 @@ export class EchoGate {
   #judge(levels: Float64Array, own: Explained, floor: Float64Array, endAt: number): Heard {
     this.#lookForDelay(endAt)
     const standsOut = this.#standsOut(levels, own.expected, floor) && !this.#isOurs(endAt)
-    this.#sure = recent(this.#sure, standsOut && this.#standsOut(levels, own.possible, floor), SURE.of)
+    const sure = this.#bursty ? SURE_BURSTY : SURE
+    this.#sure = recent(this.#sure, standsOut && this.#standsOut(levels, own.possible, floor), sure.of)
     this.#doubtful = recent(this.#doubtful, standsOut, DOUBTFUL.of)
-    if (count(this.#sure) >= SURE.needs || (count(this.#doubtful) >= DOUBTFUL.needs && !this.#isOursElsewhere(endAt))) this.#hold = HOLD_FRAMES
+    if (count(this.#sure) >= sure.needs || (count(this.#doubtful) >= DOUBTFUL.needs && !this.#isOursElsewhere(endAt))) this.#hold = HOLD_FRAMES
     else if (this.#hold > 0) this.#hold--
     // In double talk the ratio is the person's, not the room's; a little is learnt all the same, or a louder room would never be.
     const speed = standsOut || this.#hold > 0 ? 0.02 : 1
@@ -112,11 +120,21 @@ export class EchoGate {
     const margin = this.#coupling.settled ? MARGIN_DB : EARLY_MARGIN_DB
     let bands = 0
     for (let b = 0; b < BANDS; b++) {
-      const bursts = Math.min(MOST_SPREAD_DB, Math.max(0, this.#coupling.spread(b) - ROOM_SPREAD_DB))
-      const ours = own[b]! + this.#coupling.gain(b) + bursts
+      const ours = own[b]! + this.#coupling.gain(b) + this.#burstDb(b)
       if (levels[b]! > Math.max(ours, floor[b]! + FLOOR_MARGIN_DB) + margin) bands++
     }
-    return bands >= MIN_BANDS
+    return bands >= (this.#bursty ? MIN_BANDS_BURSTY : MIN_BANDS)
+  }
+
+  /** How much louder than usual a canceller lets our voice through now and then, dB. */
+  #burstDb(band: number): number {
+    return Math.min(MOST_SPREAD_DB, Math.max(0, this.#coupling.spread(band) - ROOM_SPREAD_DB))
+  }
+
+  get #bursty(): boolean {
+    let sum = 0
+    for (let b = 0; b < BANDS; b++) sum += this.#burstDb(b)
+    return sum > BANDS * BURSTY_DB
   }
 
   #lookForDelay(endAt: number): void {
@@ -125,7 +143,8 @@ export class EchoGate {
     const before = this.#delay.delayMs
     this.#delay.look(this.#microphone, this.reference.read(endAt - (LOOK_SAMPLES * 1000) / MIC_RATE, LOOK_SAMPLES))
     // What was learnt beside any part of our sound says nothing about the right one.
-    if (before === undefined && this.#delay.delayMs !== undefined) this.#coupling = new Coupling()
+    const now = this.#delay.delayMs
+    if (now !== undefined && (before === undefined || Math.abs(now - before) > WRONG_MS)) this.#coupling = new Coupling()
   }
 
   /** Whether the last 60 ms are our own sound as a waveform, at whatever loudness: then nobody else is in it. */

@@ -1,3 +1,4 @@
+import { pause } from '../../base/clock.js'
 import type { Health, Host, Microphone } from '../contract.js'
 import { childAbort } from '../../base/abort.js'
 import { ParleyError, describe } from '../../base/errors.js'
@@ -92,7 +93,7 @@ export class CapturedMicrophone implements Microphone {
       this.#counters.lost++
       if (this.#counters.frames > before) wait = BACKOFF_MS.first
       this.#host.log.warn({ driver: this.name, why: describe(this.#why), retryMs: wait }, 'microphone lost')
-      await this.#host.clock.sleep(wait, signal).catch(() => {}) // aborted: the loop ends
+      await pause(this.#host.clock, wait, signal)
       wait = Math.min(wait * 2, BACKOFF_MS.most)
     }
     this.#queue.end()
@@ -116,7 +117,7 @@ export class CapturedMicrophone implements Microphone {
   async #hung(openedAt: number, signal: AbortSignal): Promise<ParleyError> {
     const { clock } = this.#host
     while (!signal.aborted && clock.now() - Math.max(openedAt, this.#lastDataAt) < SILENT_LIMIT_MS) {
-      await clock.sleep(100, signal).catch(() => {}) // aborted: the loop ends
+      await pause(clock, 100, signal)
     }
     return new ParleyError('device-lost', `no data for ${SILENT_LIMIT_MS} ms`)
   }

@@ -1,3 +1,4 @@
+import { pause } from '../../base/clock.js'
 import { z } from 'zod'
 import type { Health, Host, Microphone } from '../contract.js'
 import { childAbort } from '../../base/abort.js'
@@ -58,7 +59,7 @@ export class FakeMicrophone implements Microphone {
         if (part.lost) this.#counters.lost++
         for (let end = index + Math.round(part.ms / 20); index < end; index++) {
           const at = startAt + index * 20
-          if (this.#config.pace === 'real') await clock.sleep(at + 20 - clock.now(), signal).catch(() => {}) // closed: the loop ends
+          if (this.#config.pace === 'real') await pause(clock, at + 20 - clock.now(), signal)
           else await new Promise(resolve => setImmediate(resolve))
           if (signal.aborted) return
           if (part.lost) {

@@ -1,3 +1,4 @@
+import { pause } from '../../base/clock.js'
 import { z } from 'zod'
 import type { Health, Host, Microphone } from '../contract.js'
 import { childAbort } from '../../base/abort.js'
@@ -53,7 +54,7 @@ export class WavMicrophone implements Microphone {
     const startAt = this.#startAt ??= clock.now()
     for await (const samples of this.#blocks()) {
       const at = startAt + this.#count * 20
-      if (this.#config.pace === 'real') await clock.sleep(at + 20 - clock.now(), signal).catch(() => {}) // closed: the loop ends
+      if (this.#config.pace === 'real') await pause(clock, at + 20 - clock.now(), signal)
       if (signal.aborted) return
       this.#count++
       this.#lastAt = clock.now()

@@ -1,3 +1,4 @@
+import { pause } from '../../base/clock.js'
 import { z } from 'zod'
 import type { Health, Host, Sensor } from '../contract.js'
 import { childAbort, withTimeout } from '../../base/abort.js'
@@ -80,7 +81,7 @@ export class PolledSensor implements Sensor {
   async #run(): Promise<void> {
     const { signal } = this.#closing
     while (!signal.aborted) {
-      await this.#host.clock.sleep(this.#config.intervalMs, signal).catch(() => {}) // closed: the loop ends
+      await pause(this.#host.clock, this.#config.intervalMs, signal)
       if (!signal.aborted) await this.#once()
     }
     this.#feed.end()

@@ -1,3 +1,4 @@
+import { pause } from '../../base/clock.js'
 import { z } from 'zod'
 import type { Host } from '../contract.js'
 import { childAbort, withTimeout } from '../../base/abort.js'
@@ -119,7 +120,7 @@ export class ForkedSink implements Sink {
     // One that had opened the device is replaced soon; one that could not is not tried in a tight loop.
     const waitMs = this.#waitMs = this.#process.opened ? BACKOFF_MS.first : Math.min(this.#waitMs * 2, BACKOFF_MS.most)
     this.#host.log.warn({ driver: 'speaker', why: this.#process.why, retryMs: waitMs }, 'speaker process ended: started again')
-    await this.#host.clock.sleep(waitMs, signal).catch(() => {}) // closing: the loop ends
+    await pause(this.#host.clock, waitMs, signal)
     if (signal.aborted) return
     this.#writes = 0
     this.#process = new SpeakerProcess(this.#config)

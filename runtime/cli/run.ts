@@ -69,7 +69,11 @@ async function run(args: readonly string[]): Promise<number> {
     place.folder = folder
     return openModel(folder, config, onRespawn, service.judged ? 'always' : 'gpu')
   }
-  const runtime = new Runtime({ config, log, onEvent, openModel: onRespawn => openChosen(values.bundle === undefined ? side?.bundles : undefined, own, folder => open(folder, onRespawn), log) })
+  const runtime = new Runtime({
+    config, log, onEvent,
+    openModel: onRespawn => openChosen(values.bundle === undefined ? side?.bundles : undefined, own, folder => open(folder, onRespawn), log),
+    ...(fleet ? { ownFacts: { facts: loaded.config.facts, onTaken: refused => fleet.device.missed('facts', describe(refused)) } } : {}),
+  })
   try {
     const opening = runtime.open()
     opening.catch(async error => { if (error instanceof ParleyError && error.code === 'golden-failed') await service.selfTest(false) })

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Clock } from '../../base/clock.js'
+import { pause, type Clock } from '../../base/clock.js'
 import type { Logger } from '../../base/log.js'
 import { LocalMachine } from '../../deploy/jetson/machine.js'
 import { readThermal } from '../../deploy/jetson/power.js'
@@ -92,7 +92,7 @@ export class Fleet implements AsyncDisposable {
         this.#source.health(runtime.health(), session.respawns)
       }
       if (temperature !== undefined) this.#source.tell({ type: 'reading', source: 'temperature', value: temperature, unit: 'Cel' })
-      await this.#parts.clock.sleep(LOOK_MS, signal).catch(() => {}) // aborted: the loop ends
+      await pause(this.#parts.clock, LOOK_MS, signal)
     }
   }
 }

@@ -29,6 +29,8 @@ export interface RuntimeOptions {
   readonly speaker?: Speaker
   readonly actuator?: Actuator
   openModel(onRespawn: () => void): Promise<Model>
+  /** What it knows instead when the model has no room for the configured facts. Without it such facts are an error. */
+  readonly ownFacts?: { readonly facts: Config['facts']; onTaken(refused: unknown): void }
 }
 
 /** The composition root: opens what the configuration names, wires it, and closes it in the reverse order. */
@@ -94,7 +96,7 @@ export class Runtime implements AsyncDisposable {
     const speaker = this.#keep(this.#options.speaker ?? (await openSpeaker(config.speaker, session.outputRate, host)))
     this.#actuator = actuator
     this.#session = session
-    await session.setFacts(factLines(config.facts))
+    await this.#learn(session, config)
     const conversation = new Conversation({ session, speaker, actuator, clock: systemClock, settings: config, onEvent: this.#options.onEvent })
     this.#conversation = conversation
     for (const reading of readingsOf(config.readings)) this.#tell(reading)
@@ -109,6 +111,19 @@ export class Runtime implements AsyncDisposable {
     ]
     this.#health = new HealthMonitor(systemClock, this.#progress, [microphone, speaker, actuator, ...sensors, ...(camera ? [camera] : [])])
     void this.#health.watch(config.health, report => this.#onHealth(report), this.#closing.signal)
+  }
+
+  /** Facts that were wished from afar and fitted an older bundle must not keep the device from starting. */
+  async #learn(session: Model, config: Config): Promise<void> {
+    const { ownFacts, log } = this.#options
+    try {
+      await session.setFacts(factLines(config.facts))
+    } catch (error) {
+      if (!ownFacts || !(error instanceof ParleyError) || error.code !== 'facts-too-long') throw error
+      log.error({ reason: describe(error) }, 'the facts wished from afar do not fit this model; those of the device\'s own file are taken')
+      await session.setFacts(factLines(ownFacts.facts))
+      ownFacts.onTaken(error)
+    }
   }
 
   /** A sensor or a camera that cannot be opened is missed, and the conversation held all the same. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { readlink } from 'node:fs/promises'
-import type { Clock } from '../../base/clock.js'
+import { pause, type Clock } from '../../base/clock.js'
 import { describe } from '../../base/errors.js'
 import type { Logger } from '../../base/log.js'
 import { openNotifier, type Notifier } from '../../deploy/notify/notify.js'
@@ -129,7 +129,7 @@ export class Service implements AsyncDisposable {
     const { signal } = this.#closing
     while (!signal.aborted && !over()) {
       work()
-      await this.#parts.clock.sleep(ms, signal).catch(() => {}) // aborted: the loop ends
+      await pause(this.#parts.clock, ms, signal)
     }
   }
 }

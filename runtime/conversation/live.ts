@@ -1,5 +1,5 @@
 import { BoundedQueue } from '../../base/bounded-queue.js'
-import type { Clock } from '../../base/clock.js'
+import { pause, type Clock } from '../../base/clock.js'
 import { describe } from '../../base/errors.js'
 import type { AudioFrame } from '../../base/frames.js'
 import type { OmniSession, Tick } from '../../models/session.js'
@@ -87,7 +87,7 @@ export class LiveClock {
   async #watch(signal: AbortSignal): Promise<void> {
     const { clock, settings } = this.#parts
     while (!signal.aborted) {
-      await clock.sleep(LOOK_MS, signal).catch(() => {}) // aborted: the loop ends
+      await pause(clock, LOOK_MS, signal)
       if (signal.aborted || this.#over) return
       // Two looks in a row: after a pause of this process its timers fire before the frames that wait in the pipe.
       const silent = clock.now() - this.#lastFrameAt > settings.silentAfterMs

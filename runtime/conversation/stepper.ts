@@ -1,4 +1,4 @@
-import type { Clock } from '../../base/clock.js'
+import { pause, type Clock } from '../../base/clock.js'
 import { ParleyError, describe } from '../../base/errors.js'
 import type { OmniSession, Said, Tick } from '../../models/session.js'
 
@@ -90,7 +90,7 @@ export class Stepper {
     const timer = new AbortController()
     const stop = (): void => timer.abort()
     this.#closing.signal.addEventListener('abort', stop, { once: true })
-    const late = this.#clock.sleep(ms, timer.signal).catch(() => {}) // aborted: the step won, or we close
+    const late = pause(this.#clock, ms, timer.signal) // aborted: the step won, or we close
     try {
       return await Promise.race([work, late.then(() => undefined)])
     } finally {

@@ -1,4 +1,4 @@
-import { ManualClock, systemClock, type Clock } from '../../base/clock.js'
+import { ManualClock, pause, systemClock, type Clock } from '../../base/clock.js'
 
 export type Pace = 'real' | 'fast'
 
@@ -16,7 +16,7 @@ export class RecordingTime {
   async until(at: number, signal: AbortSignal): Promise<void> {
     const ms = at - this.clock.now()
     if (!this.#manual) {
-      if (ms > 0) await this.clock.sleep(ms, signal).catch(() => {}) // aborted: the caller looks
+      if (ms > 0) await pause(this.clock, ms, signal) // aborted: the caller looks
       return
     }
     await settle()

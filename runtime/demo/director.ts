@@ -1,4 +1,4 @@
-import { systemClock } from '../../base/clock.js'
+import { pause, systemClock } from '../../base/clock.js'
 import type { Conversation } from '../conversation/conversation.js'
 import type { ConversationEvent, TurnEvent } from '../conversation/events.js'
 import { quantile, round } from '../conversation/statistics.js'
@@ -50,14 +50,14 @@ export class Director {
   /** Says one, and waits until the answer is over, or until the next one is to interrupt it. */
   async #turn(turn: DemoTurn, next: DemoTurn | undefined): Promise<DemoResult> {
     const answeredBefore = turn.interrupts ? this.#last('first-sound')?.turn ?? 0 : this.#newest()
-    if (!turn.interrupts) await systemClock.sleep(PAUSE_MS, this.#signal).catch(() => {}) // interrupted: the loop above ends
+    if (!turn.interrupts) await pause(systemClock, PAUSE_MS, this.#signal) // interrupted: the loop above ends
     await this.#stage.say(turn.wav)
     const answered = (): boolean => this.#newest() > answeredBefore
     await this.#until(answered, ANSWER_LIMIT_MS * (turn.expect.silent ? 0.3 : 1))
     if (answered() && next?.interrupts) {
       const sounds = (): boolean => (this.#last('first-sound')?.turn ?? 0) > answeredBefore
       await this.#until(sounds, ANSWER_LIMIT_MS)
-      await systemClock.sleep(next.afterMs, this.#signal).catch(() => {}) // as above
+      await pause(systemClock, next.afterMs, this.#signal) // as above
     } else {
       await this.#until(() => this.#conversation.quietTicks >= DONE_TICKS && !this.#conversation.busy, SPEECH_LIMIT_MS)
     }
@@ -120,7 +120,7 @@ export class Director {
   async #until(holds: () => boolean, limitMs: number): Promise<boolean> {
     for (const end = systemClock.now() + limitMs; systemClock.now() < end && !this.#signal.aborted;) {
       if (holds()) return true
-      await systemClock.sleep(LOOK_MS, this.#signal).catch(() => {}) // interrupted: the loop ends
+      await pause(systemClock, LOOK_MS, this.#signal) // interrupted: the loop ends
     }
     return holds()
   }

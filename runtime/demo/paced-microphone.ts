@@ -1,4 +1,4 @@
-import type { Clock } from '../../base/clock.js'
+import { pause, type Clock } from '../../base/clock.js'
 import { MIC_RATE, type AudioFrame } from '../../base/frames.js'
 import type { Health, Microphone } from '../../drivers/contract.js'
 
@@ -31,7 +31,7 @@ export class PacedMicrophone implements Microphone {
     const { signal } = this.#closing
     for (; ; this.#count++) {
       const at = startAt + this.#count * 20
-      await this.#clock.sleep(at + 20 - this.#clock.now(), signal).catch(() => {}) // closed: the loop ends
+      await pause(this.#clock, at + 20 - this.#clock.now(), signal)
       if (signal.aborted) return
       const samples = new Float32Array(FRAME)
       samples.set(this.#rest.subarray(0, FRAME))

@@ -58,6 +58,11 @@ export class FleetDevice<C> implements AsyncDisposable {
     return this.#desired.load()
   }
 
+  /** Between `load` and `start`: a key of what was loaded could not be put in force. */
+  missed(key: string, why: string): void {
+    this.#desired.missed(key, why)
+  }
+
   /** Opens the queue, then connects; does not wait for the broker. */
   async start(): Promise<void> {
     await this.telemetry.open()

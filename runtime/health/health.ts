@@ -1,4 +1,4 @@
-import type { Clock } from '../../base/clock.js'
+import { pause, type Clock } from '../../base/clock.js'
 import type { Health } from '../../drivers/contract.js'
 import type { HealthSettings } from './settings.js'
 
@@ -53,7 +53,7 @@ export class HealthMonitor {
   async watch(settings: HealthSettings, onChange: (report: HealthReport) => void, signal: AbortSignal): Promise<void> {
     let before = ''
     while (!signal.aborted) {
-      await this.#clock.sleep(settings.everyMs, signal).catch(() => {}) // aborted: the loop ends
+      await pause(this.#clock, settings.everyMs, signal)
       if (signal.aborted) return
       const report = this.look()
       const unwell = report.parts.filter(p => !p.ok).map(p => p.name).join(', ')

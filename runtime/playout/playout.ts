@@ -1,4 +1,4 @@
-import type { Clock } from '../../base/clock.js'
+import { pause, type Clock } from '../../base/clock.js'
 import { describe } from '../../base/errors.js'
 import { Resampler } from '../../base/resample.js'
 import type { Speaker } from '../../drivers/contract.js'
@@ -233,7 +233,7 @@ export class Playout {
   async #write({ line, samples, ms }: Chunk, signal: AbortSignal): Promise<void> {
     if (line.base === undefined) {
       const wait = (line.firstPlayAt ?? 0) + this.#leadMs - this.#clock.now()
-      if (wait > 0) await this.#clock.sleep(wait, signal).catch(() => {}) // cut: the next line returns
+      if (wait > 0) await pause(this.#clock, wait, signal) // cut: the next line returns
       if (signal.aborted) return
       line.base = this.#heard() + this.#queued()
     }

@@ -85,6 +85,11 @@ export class DesiredState<C> {
     link.onConnect(() => this.#report())
   }
 
+  /** A part of what holds could not be put in force at the start: the report says so, and the next start tries again. */
+  missed(key: string, why: string): void {
+    this.#refuse(this.#kept.version, [{ key, why }])
+  }
+
   get version(): number {
     return this.#kept.version
   }

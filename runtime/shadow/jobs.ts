@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { z } from 'zod'
 import { childAbort } from '../../base/abort.js'
-import type { Clock } from '../../base/clock.js'
+import { pause, type Clock } from '../../base/clock.js'
 import { ParleyError, describe, systemCode } from '../../base/errors.js'
 import type { Logger } from '../../base/log.js'
 import type { Link, Message } from '../telemetry/link/link.js'
@@ -149,7 +149,7 @@ export class Jobs implements AsyncDisposable {
         continue
       }
       this.#wake = childAbort(signal)
-      await this.#options.clock.sleep(LOOK_MS, this.#wake.signal).catch(() => {})
+      await pause(this.#options.clock, LOOK_MS, this.#wake.signal)
       this.#wake.abort() // else each second would leave a listener with the parent
     }
   }
@@ -181,7 +181,7 @@ export class Jobs implements AsyncDisposable {
     this.#current = undefined
     const canceled = systemCode(limit.signal.reason) === 'canceled'
     limit.abort(new ParleyError('timeout', 'the job took too long'))
-    if (outcome === 'late') await Promise.race([work, clock.sleep(GIVE_UP_MS, over.signal).catch(() => {})])
+    if (outcome === 'late') await Promise.race([work, pause(clock, GIVE_UP_MS, over.signal)])
     over.abort()
     if (outcome === 'closed') return // it stays IN_PROGRESS on disk, and the next start decides
     if (outcome === 'late') await this.#change(job, { state: 'TIMED_OUT', reason: `took longer than ${job.timeoutS} s` })

@@ -1,4 +1,4 @@
-import type { Clock } from '../../base/clock.js'
+import { pause, type Clock } from '../../base/clock.js'
 import type { Publisher } from './link/link.js'
 import type { Outbox } from './outbox.js'
 import type { TelemetryRecord } from './records.js'
@@ -34,7 +34,7 @@ export class Backfill {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const sent = this.#link.connected && await this.#one()
-      await this.#clock.sleep(sent ? this.#everyMs : IDLE_MS, signal).catch(() => {})
+      await pause(this.#clock, sent ? this.#everyMs : IDLE_MS, signal)
     }
   }
 

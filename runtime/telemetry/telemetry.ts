@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Clock } from '../../base/clock.js'
+import { pause, type Clock } from '../../base/clock.js'
 import type { Logger } from '../../base/log.js'
 import { Backfill, type Backfilled } from './backfill.js'
 import { discovery, discoveryTopic } from './discovery.js'
@@ -182,7 +182,7 @@ export class Telemetry implements AsyncDisposable {
   async #every(ms: number, work: () => Promise<void>): Promise<void> {
     const { signal } = this.#closing
     while (!signal.aborted) {
-      await this.#options.clock.sleep(ms, signal).catch(() => {})
+      await pause(this.#options.clock, ms, signal)
       if (!signal.aborted) await work()
     }
   }

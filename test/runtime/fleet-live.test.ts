@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
 import t from 'tap'
 import { systemClock } from '../../base/clock.js'
 import { LogTail } from '../../base/log.js'
@@ -113,4 +114,32 @@ t.test('the owner commands and changes a running device, and hears numbers only'
     }
     t.match(owner.json(topics.state).at(-1), { version: '9.9.9', provider: 'cpu', problem: false, false_starts: 0 })
   })
+})
+
+t.test('facts wished from afar that a smaller bundle cannot hold do not keep the device from starting, and the owner is told', { timeout: 60_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  await using bundle = await tinyBundle()
+  await using owner = await Listener.open(broker.url)
+  const raw = {
+    microphone: { driver: 'fake', repeat: true }, speaker: { driver: 'null' }, facts: { restroom: 'left' },
+    telemetry: { site: 'lab', device: 'r1', broker: { url: broker.url }, folder: `${folder.path}/telemetry` },
+  }
+  await mkdir(`${folder.path}/telemetry`)
+  const many = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`gift ${i}`, 'muffin muffin muffin']))
+  await writeFile(`${folder.path}/telemetry/desired.json`, JSON.stringify({ version: 7, state: { facts: many } }))
+  const own = configSchema.parse(raw)
+  const tail = new LogTail()
+  const api = new LiveApi({ runtime: (): Runtime => runtime, config: () => own, tail, bundles: new BundleChoice(folder.path, `${folder.path}/telemetry`), restart: () => {} })
+  await using fleet = new Fleet({ settings: own.telemetry!, raw, version: '9.9.9', clock: systemClock, log: silent, api, runtime: (): Runtime => runtime, onConfig: () => {}, random: soon })
+  const config = await fleet.load()
+  t.ok(Object.keys(config.facts).length > 40, 'they are wished for')
+  const openModel = (onRespawn: () => void): Promise<Model> => openSession(bundle.folder, { onRespawn })
+  const without = new Runtime({ config, log: silent, onEvent: () => {}, openModel })
+  await t.rejects(without.open(), { code: 'facts-too-long' }, 'a device that has no others says what is wrong')
+  await using runtime = new Runtime({ config, log: silent, onEvent: () => {}, openModel, ownFacts: { facts: own.facts, onTaken: refused => fleet.device.missed('facts', (refused as Error).message) } })
+  await runtime.open()
+  await fleet.start(bundle.folder)
+  const reported = await owner.until(h => h.topic === topics.reported, 'the report')
+  t.match(JSON.parse(reported.payload.toString()), { version: 7, refused: { version: 7, reasons: [{ key: 'facts', why: /tokens/ }] } })
 })

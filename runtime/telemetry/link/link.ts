@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IPublishPacket } from 'mqtt'
 import { aborted } from '../../../base/abort.js'
-import type { Clock } from '../../../base/clock.js'
+import { pause, type Clock } from '../../../base/clock.js'
 import { ParleyError, describe } from '../../../base/errors.js'
 import type { Logger } from '../../../base/log.js'
 import type { BrokerSettings } from '../settings.js'
@@ -139,7 +139,7 @@ export class Link implements Publisher, AsyncDisposable {
     if (!this.#closing.signal.aborted) {
       const goodbye = this.#current ? this.#goodbye?.() : undefined
       const limit = new AbortController()
-      await Promise.race([goodbye?.catch(() => {}), this.#options.clock.sleep(CLOSE_MS, limit.signal).catch(() => {})])
+      await Promise.race([goodbye?.catch(() => {}), pause(this.#options.clock, CLOSE_MS, limit.signal)])
       limit.abort()
       this.#closing.abort(new ParleyError('closed', 'telemetry is closing'))
     }
@@ -159,7 +159,7 @@ export class Link implements Publisher, AsyncDisposable {
         this.#tell({ what: 'failed', code: code instanceof ParleyError ? code.code : 'unreachable' })
         this.#options.log.debug({ reason: describe(code) }, 'no connection to the broker')
       }
-      await this.#options.clock.sleep(this.#backoff.next(), signal).catch(() => {})
+      await pause(this.#options.clock, this.#backoff.next(), signal)
     }
   }
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../../../base/clock.js'
+import { pause, type Clock } from '../../../base/clock.js'
 import type { Logger } from '../../../base/log.js'
 import type { Backfilled } from '../backfill.js'
 import { Link, type Message } from '../link/link.js'
@@ -69,7 +69,7 @@ export class SparkplugNode implements AsyncDisposable {
   async #run(): Promise<void> {
     const { signal } = this.#closing
     while (!signal.aborted) {
-      await this.#options.clock.sleep(this.#options.sparkplug.everyS * 1_000, signal).catch(() => {})
+      await pause(this.#options.clock, this.#options.sparkplug.everyS * 1_000, signal)
       if (!signal.aborted && this.#link.connected && this.#born) await this.#data().catch(() => {}) // lost just now; the next birth says it all
     }
   }
