@@ -31,14 +31,17 @@ const MIN_BANDS = 3
 /** A canceller that adds this much on average lets bursts of our voice through which stand out in more bands, dB; in a room the mean is 3. */
 const BURSTY_DB = 4
 /** Then more bands must stand out, for longer; a person has 8 within 60 ms, and keeps them. */
-const MIN_BANDS_BURSTY = 5
-const SURE_BURSTY = { of: 9, needs: 6 }
+const MIN_BANDS_BURSTY = 4
+const SURE_BURSTY = { of: 6, needs: 4 }
 /** Two such frames of the last three (≤ 60 ms): a click is not a person. */
 const SURE = { of: 3, needs: 2 }
 /** More when a device that ran dry could explain it, so that its waveform can be compared: ≤ 120 ms. */
 const DOUBTFUL = { of: 6, needs: 5 }
 /** A person is heard on for this long after the last frame that stood out: 240 ms, the gaps between syllables. */
 const HOLD_FRAMES = 12
+/** What is heard while somebody may speak, and for so long after, teaches little: 200 ms. */
+const SUSPECT_FRAMES = 10
+const SUSPECT_SPEED = 0.02
 /** What is left of an echo: −60 dB. */
 const CLOSED_GAIN = 0.001
 /** A band of our own sound below this is too soft to be heard back or to learn from, dB. */
@@ -70,6 +73,8 @@ export class EchoGate {
   #sure: boolean[] = []
   #doubtful: boolean[] = []
   #hold = 0
+  /** Frames for which what is heard may not be ours alone. */
+  #suspect = 0
   #sinceLook = 0
   #gain = 1
 
@@ -107,7 +112,10 @@ export class EchoGate {
     if (count(this.#sure) >= sure.needs || (count(this.#doubtful) >= DOUBTFUL.needs && !this.#isOursElsewhere(endAt))) this.#hold = HOLD_FRAMES
     else if (this.#hold > 0) this.#hold--
     // In double talk the ratio is the person's, not the room's; a little is learnt all the same, or a louder room would never be.
-    const speed = standsOut || this.#hold > 0 ? 0.02 : 1
+    // Bursts are not allowed for here: a person who is too soft to pass would else be learnt as the loudest of them.
+    if (this.#bandsAbove(levels, own.expected, floor, MARGIN_DB, () => 0) >= MIN_BANDS) this.#suspect = SUSPECT_FRAMES
+    else if (this.#suspect > 0) this.#suspect--
+    const speed = this.#suspect > 0 || this.#hold > 0 ? SUSPECT_SPEED : 1
     this.#coupling.next()
     for (let b = 0; b < BANDS; b++) {
       if (own.expected[b]! > REFERENCE_FLOOR_DB && levels[b]! > floor[b]! + FLOOR_MARGIN_DB) this.#coupling.learn(b, levels[b]! - own.expected[b]!, speed)
@@ -116,14 +124,19 @@ export class EchoGate {
   }
 
   #standsOut(levels: Float64Array, own: Float64Array, floor: Float64Array): boolean {
-    if (!this.#coupling.known) return false
     const margin = this.#coupling.settled ? MARGIN_DB : EARLY_MARGIN_DB
+    return this.#bandsAbove(levels, own, floor, margin, b => this.#burstDb(b)) >= (this.#bursty ? MIN_BANDS_BURSTY : MIN_BANDS)
+  }
+
+  /** Bands that are `margin` dB above what our sound explains with `more(band)` dB added; 0 while the room is unknown. */
+  #bandsAbove(levels: Float64Array, own: Float64Array, floor: Float64Array, margin: number, more: (band: number) => number): number {
+    if (!this.#coupling.known) return 0
     let bands = 0
     for (let b = 0; b < BANDS; b++) {
-      const ours = own[b]! + this.#coupling.gain(b) + this.#burstDb(b)
+      const ours = own[b]! + this.#coupling.gain(b) + more(b)
       if (levels[b]! > Math.max(ours, floor[b]! + FLOOR_MARGIN_DB) + margin) bands++
     }
-    return bands >= (this.#bursty ? MIN_BANDS_BURSTY : MIN_BANDS)
+    return bands
   }
 
   /** How much louder than usual a canceller lets our voice through now and then, dB. */
