@@ -25,6 +25,14 @@ export interface PresenceCamera extends Camera {
 
 export const tellsPresence = (driver: Driver): driver is PresenceCamera => driver.kind === 'camera' && 'readings' in driver
 
+/** A camera that can be told to do nothing for a while, for the sake of the voice. */
+export interface RestingCamera extends Camera {
+  /** `true`: its process ends, and nobody comes or goes; `false`: it starts anew. */
+  rest(resting: boolean): void
+}
+
+export const canRest = (driver: Driver): driver is RestingCamera => driver.kind === 'camera' && 'rest' in driver
+
 /** From faces a look to a person's coming and going, with hysteresis in time. */
 export class Presence {
   readonly #settings: PresenceSettings

@@ -28,6 +28,7 @@ const LOOK_MS = 100
 /** A camera that comes back at once (a bumped plug) is there again soon; a missing one costs a process start every 10 s. */
 const FIRST_WAIT_MS = 250
 const LONGEST_WAIT_MS = 10_000
+const RESTS = 'rests while the chip is hot'
 
 /** Keeps a source running: notices stalls, kills, reopens with growing waits, and delivers the newest frames. */
 export class SupervisedCamera implements Camera {
@@ -45,6 +46,7 @@ export class SupervisedCamera implements Camera {
   #lastProgressAt: number
   #trouble: string | undefined = 'no picture yet'
   #work: Promise<unknown> | undefined
+  #resting = false
 
   constructor(settings: CameraSettings, source: FrameSource, host: Host) {
     this.name = settings.name
@@ -65,7 +67,14 @@ export class SupervisedCamera implements Camera {
     return this.#feed
   }
 
+  /** See `RestingCamera`. */
+  rest(resting: boolean): void {
+    this.#resting = resting
+    if (resting) this.#attempt?.abort(new ParleyError('resting', RESTS))
+  }
+
   health(): Health {
+    if (this.#resting) return { ok: true, lastProgressAt: this.#lastProgressAt, detail: RESTS, counters: this.#counters }
     const counters = { ...this.#counters, dropped: this.#feed.dropped, ...this.#source.counters?.() }
     const base = { ok: this.#trouble === undefined, lastProgressAt: this.#lastProgressAt, counters }
     return this.#trouble === undefined ? base : { ...base, detail: this.#trouble }
@@ -87,6 +96,10 @@ export class SupervisedCamera implements Camera {
     const { signal } = this.#closing
     let waitMs = FIRST_WAIT_MS
     while (!signal.aborted) {
+      if (this.#resting) {
+        await pause(clock, LOOK_MS, signal)
+        continue
+      }
       const attempt = (this.#attempt = childAbort(signal))
       this.#attemptFrames = 0
       this.#aliveAt = clock.now()
@@ -96,6 +109,7 @@ export class SupervisedCamera implements Camera {
         break
       } catch (error) {
         if (signal.aborted) break
+        if (this.#resting) continue // meant
         this.#counters.lost++
         this.#trouble = describe(attempt.signal.aborted ? attempt.signal.reason : error)
         log.warn({ driver: this.name, reason: this.#trouble }, 'camera lost')
@@ -119,7 +133,7 @@ export class SupervisedCamera implements Camera {
     while (!signal.aborted) {
       await pause(clock, LOOK_MS, signal)
       const now = clock.now()
-      this.onLook(now)
+      if (!this.#resting) this.onLook(now) // who was there is taken to be there still
       const attempt = this.#attempt
       const limit = this.#attemptFrames > 0 ? STALL_MS : this.#settings.openTimeoutMs
       if (!attempt || attempt.signal.aborted || now - this.#aliveAt <= limit) continue

@@ -3,8 +3,6 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pause, type Clock } from '../../base/clock.js'
 import type { Logger } from '../../base/log.js'
-import { LocalMachine } from '../../deploy/jetson/machine.js'
-import { readThermal } from '../../deploy/jetson/power.js'
 import { updateJob } from '../../deploy/update/job.js'
 import type { DeviceApi } from '../commands/device-api.js'
 import { configSchema, type Config } from '../config/schema.js'
@@ -41,7 +39,6 @@ export class Fleet implements AsyncDisposable {
   readonly device: FleetDevice<Config>
   readonly #parts: FleetParts
   readonly #source = new LiveSource()
-  readonly #machine = new LocalMachine()
   readonly #closing = new AbortController()
   #looking: Promise<void> | undefined
 
@@ -85,13 +82,13 @@ export class Fleet implements AsyncDisposable {
     const { signal } = this.#closing
     while (!signal.aborted) {
       const runtime = this.#parts.runtime()
-      const { temperature, powerMode } = await readThermal(this.#machine)
       if (runtime) {
-        const { session } = runtime
-        this.#source.tell({ type: 'about', bundle: session.name, provider: session.provider, ...(bundleHash ? { bundleHash } : {}), ...(powerMode ? { powerMode } : {}) })
+        const { session, heat } = runtime
+        const { temperature, powerMode } = heat.thermal
+        this.#source.tell({ type: 'about', bundle: session.name, provider: session.provider, ...(bundleHash ? { bundleHash } : {}), tickBudgetMs: heat.budget.stepMs, ...(powerMode ? { powerMode } : {}) })
         this.#source.health(runtime.health(), session.respawns)
+        if (temperature !== undefined) this.#source.tell({ type: 'reading', source: 'temperature', value: temperature, unit: 'Cel' })
       }
-      if (temperature !== undefined) this.#source.tell({ type: 'reading', source: 'temperature', value: temperature, unit: 'Cel' })
       await pause(this.#parts.clock, LOOK_MS, signal)
     }
   }

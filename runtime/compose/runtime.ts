@@ -3,8 +3,10 @@ import { systemClock } from '../../base/clock.js'
 import { ParleyError, describe } from '../../base/errors.js'
 import type { Reading } from '../../base/frames.js'
 import type { Logger } from '../../base/log.js'
+import { LocalMachine } from '../../deploy/jetson/machine.js'
+import { readThermal, type Thermal } from '../../deploy/jetson/power.js'
 import type { PublishingHost } from '../../drivers/actuators/mqtt.js'
-import { tellsPresence } from '../../drivers/camera/presence.js'
+import { canRest, tellsPresence } from '../../drivers/camera/presence.js'
 import type { Actuator, Camera, Microphone, Sensor, Speaker } from '../../drivers/contract.js'
 import { openDriver } from '../../drivers/table.js'
 import { Conversation, type Model } from '../conversation/conversation.js'
@@ -15,6 +17,7 @@ import { factLines, readingsOf } from '../config/site.js'
 import { HealthMonitor, type HealthReport, type Progress } from '../health/health.js'
 import { MqttPublisher } from '../mqtt/publisher.js'
 import { gated } from './echo.js'
+import { HeatWatch } from './heat.js'
 import { openMicrophone, openSpeaker } from './open-sound.js'
 
 /** Everything must be closed in 2 s (issue); what has not closed by then is left behind. */
@@ -29,6 +32,8 @@ export interface RuntimeOptions {
   readonly speaker?: Speaker
   readonly actuator?: Actuator
   openModel(onRespawn: () => void): Promise<Model>
+  /** Default: this machine's. */
+  readThermal?(): Promise<Thermal>
   /** What it knows instead when the model has no room for the configured facts. Without it such facts are an error. */
   readonly ownFacts?: { readonly facts: Config['facts']; onTaken(refused: unknown): void }
 }
@@ -41,6 +46,9 @@ export class Runtime implements AsyncDisposable {
   readonly #told = new Map<string, Omit<Reading, 'at'>>()
   #conversation: Conversation | undefined
   #health: HealthMonitor | undefined
+  #camera: Camera | undefined
+  /** What the chip's heat leaves to work with. */
+  readonly heat: HeatWatch
   #actuator: Actuator | undefined
   #session: Model | undefined
   #progress: readonly Progress[] = []
@@ -49,6 +57,13 @@ export class Runtime implements AsyncDisposable {
 
   constructor(options: RuntimeOptions) {
     this.#options = options
+    const machine = new LocalMachine()
+    this.heat = new HeatWatch({
+      clock: systemClock, log: options.log,
+      read: options.readThermal ?? (() => readThermal(machine)),
+      stepMs: () => this.#conversation?.recentStepMs,
+      rest: resting => { if (this.#camera && canRest(this.#camera)) this.#camera.rest(resting) },
+    })
   }
 
   /** What proves that it lives, for a watchdog. */
@@ -103,13 +118,15 @@ export class Runtime implements AsyncDisposable {
     const clock = new LiveClock({ conversation, session, frames: gated(microphone.frames(), speaker, config.echo.mode), clock: systemClock, settings: config.conversation })
     this.#running = clock.run(this.#closing.signal)
     const { sensors, camera } = await this.#openSenses(host)
+    this.#camera = camera
     const { captureMs, modelMs, playoutMs } = config.health
     this.#progress = [
       { name: 'capture', limitMs: captureMs, lastProgressAt: () => clock.lastFrameAt },
       { name: 'model', limitMs: modelMs, lastProgressAt: () => conversation.lastStepAt },
       { name: 'playout', limitMs: playoutMs, lastProgressAt: () => conversation.playout.lastProgressAt },
     ]
-    this.#health = new HealthMonitor(systemClock, this.#progress, [microphone, speaker, actuator, ...sensors, ...(camera ? [camera] : [])])
+    this.#health = new HealthMonitor(systemClock, this.#progress, [microphone, speaker, actuator, ...sensors, ...(camera ? [camera] : []), this.heat])
+    void this.heat.watch(this.#closing.signal)
     void this.#health.watch(config.health, report => this.#onHealth(report), this.#closing.signal)
   }
 

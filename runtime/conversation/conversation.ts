@@ -91,6 +91,11 @@ export class Conversation {
     return this.#turns.some(t => t !== this.#turn) || this.playout.busy || this.tools.running > 0
   }
 
+  /** Ms of a slow step (p95) in the last 10 s; undefined at the beginning. */
+  get recentStepMs(): number | undefined {
+    return this.#steps.recentP95
+  }
+
   get lastStepAt(): number {
     return this.#stepper.lastStepAt
   }

@@ -14,13 +14,24 @@ export interface StepSummary {
 /** Longer than any turn; older steps than 80 s do not describe it. */
 const KEPT = 1_000
 
-/** Step times since the last turn, ms. */
+/** Steps that tell how it goes now: 10 s; fewer than half of them tell nothing, the first are slow on any machine. */
+const RECENT = 125
+
+/** Step times since the last turn, ms, and of late. */
 export class StepTimes {
   #ms: number[] = []
   #count = 0
+  readonly #recent: number[] = []
+
+  /** p95 of the last 10 s; undefined at the beginning. */
+  get recentP95(): number | undefined {
+    return this.#recent.length < RECENT / 2 ? undefined : quantile(this.#recent, 0.95)
+  }
 
   add(ms: number): void {
     this.#count++
+    this.#recent.push(ms)
+    if (this.#recent.length > RECENT) this.#recent.shift()
     this.#ms.push(ms)
     if (this.#ms.length > KEPT) this.#ms.shift()
   }

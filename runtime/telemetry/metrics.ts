@@ -36,6 +36,7 @@ export const METRICS = {
   errors: counter('parley.errors', 'Errors'),
   temperature: gauge('hw.temperature', 'Cel', 'Temperature', 'temperature'),
   battery: gauge('hw.battery.charge', '%', 'Battery', 'battery'),
+  tick_budget: gauge('parley.model.step.budget', 'ms', 'Time allowed for a step', 'duration'),
   power_mode: text('hw.power.mode', 'Power mode'),
   memory: gauge('process.memory.usage', 'By', 'Memory', 'data_size'),
   memory_free: gauge('system.memory.free', 'By', 'Free memory', 'data_size'),

@@ -49,6 +49,7 @@ export class Observer {
         this.#registry.set('bundle_hash', event.bundleHash)
         this.#registry.set('provider', event.provider)
         this.#registry.set('power_mode', event.powerMode)
+        this.#registry.set('tick_budget', event.tickBudgetMs)
     }
   }
 

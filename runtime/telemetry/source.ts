@@ -48,6 +48,8 @@ export interface AboutRecord {
   readonly bundleHash?: string
   readonly provider?: string
   readonly powerMode?: string
+  /** Ms that a step may take, lower when the chip is hot. */
+  readonly tickBudgetMs?: number
 }
 
 /** Other events of the conversation; not sent. */

@@ -5,8 +5,9 @@ import type { ImageFrame } from '../../base/frames.js'
 import { RgbCutter } from '../../drivers/camera/rgb-cutter.js'
 import { findBinding } from '../../drivers/camera/opencv-binding.js'
 import type { Camera } from '../../drivers/contract.js'
+import { canRest } from '../../drivers/camera/presence.js'
 import { openDriver } from '../../drivers/table.js'
-import { ffmpeg, first, host, isRed, redJpeg, tempFolder, until, withoutOpencv } from './kit.js'
+import { children, ffmpeg, first, host, isRed, redJpeg, tempFolder, until, withoutOpencv } from './kit.js'
 
 const folder = tempFolder()
 const red = redJpeg()
@@ -82,4 +83,18 @@ t.test('a consumer that is late gets the newest frames, and those lost are count
   await until(() => (camera.health().counters['dropped'] ?? 0) >= 10, 5_000, 'drops')
   const frame = await first(camera.frames(), 500)
   t.ok(performance.now() - frame.at < 200)
+})
+
+t.test('a camera that rests has no process, is well, and comes back by itself', { timeout: 20_000 }, async t => {
+  await using camera = await open('file', { path: video, loop: true })
+  if (!canRest(camera)) return t.fail('it cannot rest')
+  const frames = (): number => camera.health().counters['frames']!
+  await until(() => frames() > 0, 8_000, 'a picture')
+  camera.rest(true)
+  await until(() => children().length === 0, 3_000, 'its process is gone')
+  t.match(camera.health(), { ok: true, detail: /rests/ })
+  const before = frames()
+  camera.rest(false)
+  await until(() => frames() > before, 8_000, 'a new picture')
+  t.equal(camera.health().counters['lost'], 0)
 })

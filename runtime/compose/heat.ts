@@ -1,0 +1,74 @@
+import { pause, type Clock } from '../../base/clock.js'
+import { describe } from '../../base/errors.js'
+import type { Logger } from '../../base/log.js'
+import { budget, type Budget, type Thermal } from '../../deploy/jetson/power.js'
+import type { Health } from '../../drivers/contract.js'
+
+/** A chip warms by less than a degree in this time, ms. */
+const LOOK_MS = 10_000
+
+export interface HeatParts {
+  readonly clock: Clock
+  readonly log: Logger
+  read(): Promise<Thermal>
+  /** Ms of a slow step of late (p95); undefined before the first. */
+  stepMs(): number | undefined
+  /** Begins or ends the work that can be done without. */
+  rest(resting: boolean): void
+}
+
+/**
+ * Gives way to heat before the chip takes the work away by itself and breaks a word: first the camera rests, then less time is
+ * allowed for a step; steps that need more than that make the device unwell while it still speaks well.
+ */
+export class HeatWatch {
+  readonly name = 'heat'
+  readonly #parts: HeatParts
+  #thermal: Thermal = { temperature: undefined, throttleAt: undefined, throttled: false, powerMode: undefined }
+  #budget: Budget = budget(this.#thermal)
+  #lookedAt: number
+
+  constructor(parts: HeatParts) {
+    this.#parts = parts
+    this.#lookedAt = parts.clock.now()
+  }
+
+  get thermal(): Thermal {
+    return this.#thermal
+  }
+
+  get budget(): Budget {
+    return this.#budget
+  }
+
+  /** Well on a hot chip, too, as long as the steps fit. */
+  health(): Health {
+    const stepMs = this.#parts.stepMs() ?? 0
+    const ok = stepMs <= this.#budget.stepMs
+    const counters = { budgetMs: this.#budget.stepMs, throttled: Number(this.#thermal.throttled) }
+    const why = [ok ? undefined : `a step takes ${Math.round(stepMs)} ms of the ${this.#budget.stepMs} that it may`, this.#budget.reason].filter(x => x !== undefined)
+    return { ok, lastProgressAt: this.#lookedAt, counters, ...(why.length ? { detail: why.join('; ') } : {}) }
+  }
+
+  /** Until the signal. A sensor that cannot be read changes nothing. */
+  async watch(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        this.#look(await this.#parts.read())
+      } catch (error) {
+        this.#parts.log.debug({ reason: describe(error) }, 'the temperature cannot be read')
+      }
+      await pause(this.#parts.clock, LOOK_MS, signal)
+    }
+  }
+
+  #look(thermal: Thermal): void {
+    const before = this.#budget
+    const now = budget(thermal)
+    this.#thermal = thermal
+    this.#budget = now
+    this.#lookedAt = this.#parts.clock.now()
+    if (before.images !== now.images) this.#parts.rest(!now.images)
+    if (before.stepMs !== now.stepMs || before.images !== now.images) this.#parts.log.warn({ ...now }, now.reason === undefined ? 'cool again: all of the tick may be used' : 'hot: the camera rests and a step may take less')
+  }
+}
