@@ -19,9 +19,9 @@ py teach users-fast --count 5600
 py teach users-piper --count 1000
 py teach users-focus --count 3500
 py teach users-kokoro --count 260 --kokoro "$kokoro"
-py teach users-kokoro --focus --count 280 --kokoro "$kokoro"
-py replies --count 3400
-py features --weights "$PARLEY_WORK/oww"
+py teach users-kokoro --focus --count 1130 --kokoro "$kokoro"
+py replies --count 5000
+py features --weights "$PARLEY_WORK/oww" --beds 400 --rounds 2
 done_once() { [ -f "$PARLEY_WORK/done-$1" ]; }
 mark() { touch "$PARLEY_WORK/done-$1"; }
 done_once codec || { py train_codec --minutes 26; mark codec; }
@@ -29,7 +29,8 @@ py encode
 done_once voice || { py train_codec --decoder-only --minutes 22 --rate 8e-4 --data target replies; mark voice; }
 done_once text || { py train --stage text --minutes 15 --focus 0.75 --floor 0.5; mark text; }
 done_once ear || { py train_ear --wall 6; mark ear; }
-done_once joint || { py train --stage joint --wall 30 --focus 0.85 --positions 1500 --threads 2; mark joint; }
+done_once joint || { py train --stage joint --wall 115 --focus 0.85 --positions 2000 --threads 2 --floor 0.05 --rate 1.8e-3; mark joint; }
 py export --weights "$PARLEY_WORK/oww"
 py quantise --turns 14 --kinds cpu
+py bundle --golden ../../test/fixtures/where-is-the-restroom.wav --facts "restroom: left of the entrance" "hours: 8 to 20" --expect "restroom left entrance"
 py heldout --out "$PARLEY_WORK/heldout" --count 160 --kokoro "$kokoro"
