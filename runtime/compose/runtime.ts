@@ -4,7 +4,7 @@ import { ParleyError, describe } from '../../base/errors.js'
 import type { Reading } from '../../base/frames.js'
 import type { Logger } from '../../base/log.js'
 import { LocalMachine } from '../../deploy/jetson/machine.js'
-import { readThermal, type Thermal } from '../../deploy/jetson/power.js'
+import { readThermal } from '../../deploy/jetson/power.js'
 import type { PublishingHost } from '../../drivers/actuators/mqtt.js'
 import { canRest, tellsPresence } from '../../drivers/camera/presence.js'
 import type { Actuator, Camera, Microphone, Sensor, Speaker } from '../../drivers/contract.js'
@@ -32,8 +32,6 @@ export interface RuntimeOptions {
   readonly speaker?: Speaker
   readonly actuator?: Actuator
   openModel(onRespawn: () => void): Promise<Model>
-  /** Default: this machine's. */
-  readThermal?(): Promise<Thermal>
   /** What it knows instead when the model has no room for the configured facts. Without it such facts are an error. */
   readonly ownFacts?: { readonly facts: Config['facts']; onTaken(refused: unknown): void }
 }
@@ -60,7 +58,7 @@ export class Runtime implements AsyncDisposable {
     const machine = new LocalMachine()
     this.heat = new HeatWatch({
       clock: systemClock, log: options.log,
-      read: options.readThermal ?? (() => readThermal(machine)),
+      read: () => readThermal(machine),
       stepMs: () => this.#conversation?.recentStepMs,
       rest: resting => { if (this.#camera && canRest(this.#camera)) this.#camera.rest(resting) },
     })
