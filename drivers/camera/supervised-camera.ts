@@ -109,7 +109,7 @@ export class SupervisedCamera implements Camera {
         break
       } catch (error) {
         if (signal.aborted) break
-        if (this.#resting) continue // meant
+        if (attempt.signal.reason?.code === 'resting') continue // meant, also where it is to go on by now
         this.#counters.lost++
         this.#trouble = describe(attempt.signal.aborted ? attempt.signal.reason : error)
         log.warn({ driver: this.name, reason: this.#trouble }, 'camera lost')

@@ -1,7 +1,10 @@
-"""The speech codec of the fixed voice: 12.5 Hz, K codebooks of 256, residual vector quantisation, source-filter decoder.
+"""The speech codec of the fixed voice: 12.5 Hz, 4 books, source-filter decoder.
 
-The encoder runs only in training and looks as far as it likes. The decoder is causal with no look-ahead: one token in,
-80 ms of sound out. Its histories are explicit, so that the step graph can carry them.
+The first three books say which phone sounds in each third of the tick (taken from the teacher's own durations, as others
+distil their first book from a recogniser), a third late, so that the decoder knows what comes next; the last says pitch and
+loudness. There is nothing else in a code, so that the network has little to get wrong: words come out as words.
+No encoder is learned. The decoder is causal with no look-ahead: one token in, 80 ms of sound out. Its histories are explicit, so
+that the step graph can carry them.
 """
 from __future__ import annotations
 
@@ -11,9 +14,11 @@ from torch.nn import functional as F
 
 from .synth import HARMONIC_BANDS, HOP, NOISE_BANDS, NOISE_TABLE, SIZE, Synth
 
-CODES, BOOKS, LATENT = 256, 4, 64
+CODES, BOOKS, LATENT = 256, 4, 192
+THIRDS = 3  # of a tick: a phone each
+PHONES = "_ɪntɹəsdilæaʊkɛzðmfpɑowɚɔevʌubɾhʃŋɡjɐʲɜθᵻʒʔx"  # IPA of the teacher; the index is the code, 0 is silence
+PROSODY = 3  # log F0 early and late in the tick, and loudness
 FRAMES = 8  # of 10 ms in a token
-MELS = 80
 
 
 class Block(nn.Module):
@@ -37,87 +42,16 @@ class Block(nn.Module):
         return x + y, new
 
 
-class Encoder(nn.Module):
-    """Log-mel, log F0 and voicing at 100 Hz -> latents at 12.5 Hz."""
+class Books(nn.Module):
+    """Codes [B, T, BOOKS] -> latents: the sum of their vectors. `prosody` holds the values that the last book's codes stand for."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Conv1d(MELS + 2, 160, 5, padding=2)
-        self.a = nn.ModuleList([Block(160, causal=False) for _ in range(2)])
-        self.down1 = nn.Conv1d(160, 224, 4, 2, 1)
-        self.b = nn.ModuleList([Block(224, causal=False) for _ in range(2)])
-        self.down2 = nn.Conv1d(224, 320, 4, 4)
-        self.c = nn.ModuleList([Block(320, 3, causal=False) for _ in range(2)])
-        self.out = nn.Linear(320, LATENT)
+        self.tables = nn.ModuleList([nn.Embedding(CODES, LATENT) for _ in range(BOOKS)])
+        self.register_buffer("prosody", torch.zeros(CODES, PROSODY))
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        x = self.stem(features.transpose(1, 2)).transpose(1, 2)
-        for block in self.a:
-            x, _ = block(x)
-        x = self.down1(x.transpose(1, 2)).transpose(1, 2)
-        for block in self.b:
-            x, _ = block(x)
-        x = self.down2(x.transpose(1, 2)).transpose(1, 2)
-        for block in self.c:
-            x, _ = block(x)
-        return self.out(x)
-
-
-class Quantiser(nn.Module):
-    """Residual vector quantisation, codebooks by moving average, dead codes restarted from the batch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("books", torch.zeros(BOOKS, CODES, LATENT))
-        self.register_buffer("counts", torch.ones(BOOKS, CODES))
-        self.register_buffer("sums", torch.zeros(BOOKS, CODES, LATENT))
-        self.register_buffer("ready", torch.zeros(1))
-
-    def nearest(self, x: torch.Tensor, k: int) -> torch.Tensor:
-        return (x.pow(2).sum(-1, keepdim=True) - 2 * x @ self.books[k].T + self.books[k].pow(2).sum(-1)).argmin(-1)
-
-    def start(self, z: torch.Tensor) -> None:
-        """k-means of the first batches, book by book."""
-        rest = z.reshape(-1, LATENT).clone()
-        for k in range(BOOKS):
-            self.books[k] = rest[torch.randperm(len(rest))[:CODES]] if len(rest) >= CODES else rest[torch.randint(len(rest), (CODES,))]
-            for _ in range(12):
-                near = self.nearest(rest, k)
-                sums = torch.zeros(CODES, LATENT).index_add_(0, near, rest)
-                counts = torch.bincount(near, minlength=CODES).float()
-                self.books[k] = torch.where(counts[:, None] > 0, sums / counts[:, None].clamp(min=1), rest[torch.randint(len(rest), (CODES,))])
-            self.counts[k], self.sums[k] = counts.clamp(min=1), self.books[k] * counts.clamp(min=1)[:, None]
-            rest = rest - self.books[k][self.nearest(rest, k)]
-        self.ready.fill_(1)
-
-    def forward(self, z: torch.Tensor, use: int = BOOKS) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """z [B, T, LATENT] -> quantised (straight-through), codes [B, T, BOOKS], commitment loss."""
-        rest, total, codes = z, torch.zeros_like(z), []
-        for k in range(BOOKS):
-            near = self.nearest(rest.detach(), k)
-            codes.append(near)
-            if k < use:
-                chosen = self.books[k][near]
-                if self.training:
-                    self.learn(rest.detach().reshape(-1, LATENT), near.reshape(-1), k)
-                total, rest = total + chosen, rest - chosen
-        commitment = (z - total.detach()).pow(2).mean()
-        return z + (total - z).detach(), torch.stack(codes, -1), commitment
-
-    def learn(self, x: torch.Tensor, near: torch.Tensor, k: int, keep: float = 0.98) -> None:
-        with torch.no_grad():
-            counts = torch.bincount(near, minlength=CODES).float()
-            self.counts[k].mul_(keep).add_(counts, alpha=1 - keep)
-            self.sums[k].mul_(keep).add_(torch.zeros(CODES, LATENT).index_add_(0, near, x), alpha=1 - keep)
-            dead = self.counts[k] < 0.01
-            if dead.any():
-                fresh = x[torch.randint(len(x), (int(dead.sum()),))]
-                self.sums[k][dead], self.counts[k][dead] = fresh * 0.1, 0.1
-            self.books[k] = self.sums[k] / self.counts[k][:, None].clamp(min=1e-3)
-
-    def embed(self, codes: torch.Tensor) -> torch.Tensor:
-        """codes [B, T, BOOKS] -> sum of their vectors."""
-        return sum(F.embedding(codes[..., k], self.books[k]) for k in range(BOOKS))
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        return sum(table(codes[..., k]) for k, table in enumerate(self.tables))
 
 
 class Decoder(nn.Module):
@@ -162,11 +96,11 @@ class Decoder(nn.Module):
 class Codec(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.encoder, self.quantiser, self.decoder, self.synth = Encoder(), Quantiser(), Decoder(), Synth()
+        self.books, self.decoder, self.synth = Books(), Decoder(), Synth()
 
     def sound(self, codes: torch.Tensor) -> torch.Tensor:
         """codes [B, T, BOOKS] -> sound [B, T·1280], as the step graph makes it, all at once."""
-        f0, voiced, harmonic, breath, _ = self.decoder(self.quantiser.embed(codes), self.decoder.initial(codes.shape[0]))
+        f0, voiced, harmonic, breath, _ = self.decoder(self.books(codes), self.decoder.initial(codes.shape[0]))
         return self.synth.whole(hertz(f0), voicing(voiced), harmonic, breath)
 
 
@@ -184,7 +118,7 @@ class Speech(nn.Module):
 
     def __init__(self, codec: Codec) -> None:
         super().__init__()
-        self.quantiser, self.decoder, self.synth = codec.quantiser, codec.decoder, codec.synth
+        self.books, self.decoder, self.synth = codec.books, codec.decoder, codec.synth
 
     def initial(self) -> list[torch.Tensor]:
         return [*self.decoder.initial(1), torch.zeros(1, 4), torch.zeros(1, HOP), torch.zeros(1, SIZE - HOP)]

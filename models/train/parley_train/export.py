@@ -17,9 +17,7 @@ from .step import Step
 def build(weights: Path, random_weights: bool = False, size: str = "pico") -> Step:
     torch.manual_seed(3)
     model, codec = Pico(Size.named(size)), Codec()
-    if random_weights:
-        codec.quantiser.books.normal_()
-    else:
+    if not random_weights:
         saved = torch.load(work("pico.pt"), weights_only=False)
         model = Pico(Size(**saved["size"]))
         model.load_state_dict(saved["model"])

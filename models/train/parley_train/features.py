@@ -81,6 +81,8 @@ def background(n: int, rng: np.random.Generator, babble) -> tuple[np.ndarray, st
 
 
 def babble_from(stores: list[Store]):
+    stores = [s for s in stores if s.items]
+
     def make(n: int, rng: np.random.Generator) -> np.ndarray:
         x = np.zeros(n, np.float32)
         for _ in range(int(rng.integers(3, 7))):

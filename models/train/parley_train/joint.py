@@ -12,7 +12,8 @@ from .store import Store
 from .teach import FOCUS, USERS
 from .timeline import CUT_LAG, READINGS, REPLY_LAG, Composer, Timeline
 
-SCENES = [("talk", 0.66), ("reading", 0.14), ("typed", 0.06), ("quiet", 0.08), ("event", 0.06)]
+SCENES = [("talk", 0.68), ("reading", 0.10), ("typed", 0.06), ("quiet", 0.12), ("event", 0.04)]
+LATE = (0, 0, 0, 1, 2, 3, 5, 8)  # ticks
 
 
 class Feed:
@@ -90,7 +91,7 @@ class Feed:
     def talk(self) -> Timeline:
         rng, line, taken, facts, events = self.rng, Timeline(), set(), [], []
         turns = []
-        for _ in range(rng.choices([1, 2, 3], [0.66, 0.28, 0.06])[0]):
+        for _ in range(rng.choices([1, 2, 3], [0.55, 0.36, 0.09])[0]):
             u, options = self.turn()
             r = rng.choice(options)
             reply = self.stores["replies"].items[r]
@@ -111,12 +112,12 @@ class Feed:
             begin = at
             first, last = self.person(line, begin, u)
             if first + CUT_LAG < spoken_until - 1:  # the person speaks over the reply: it is cut
-                self.cut(line, first + CUT_LAG)
+                self.cut(line, first + CUT_LAG, min(rng.choice(LATE), spoken_until - 2 - first - CUT_LAG, last - first))
             start = last + REPLY_LAG
             end = self.c.reply(line, start, reply["text"], reply["calls"], reply["style"], self.speech("replies", r), True)
             spoken_until = end
             lead = int(self.users.items[turns[n + 1][0]]["words"][0][0] // 80) if n + 1 < len(turns) else 0
-            if n + 1 < len(turns) and rng.random() < 0.4 and end - start > 8:
+            if n + 1 < len(turns) and rng.random() < 0.55 and end - start > 8:
                 at = max(last + 14, rng.randint(start + 3, end - 3) - lead)
             else:
                 at = end + rng.randint(1, 12)
@@ -124,9 +125,12 @@ class Feed:
         line.extend(max(len(line), spoken_until + rng.randint(2, 6)), True)
         return line
 
-    def cut(self, line: Timeline, at: int) -> None:
-        """Ends a reply at tick `at`: what would have come after it was never said."""
-        token = self.c.tok.ids
+    def cut(self, line: Timeline, due: int, late: int) -> None:
+        """Ends a reply `late` ticks after it was due: what would have come later was never said. The ticks between teach nothing:
+        so the network learns to stop from wherever it is, not only at the one tick that is ideal."""
+        token, at = self.c.tok.ids, due + max(0, late)
+        for k in range(due, min(at, len(line))):
+            line.text_known[k] = line.speak_known[k] = 0
         for k in range(at, len(line)):
             line.text[k], line.speaking[k], line.codes[k] = 0, 0, None
         if at < len(line):
@@ -160,7 +164,7 @@ class Feed:
         """Nothing is for the device: noise, music, its own residue, other people's talk."""
         rng, line = self.rng, Timeline()
         self.c.facts(line, self.c.distractors(rng, set(), rng.randint(0, 4)), rng)
-        line.extend(rng.randint(30, 70), True)
+        line.extend(rng.randint(30, 100), True)
         if self.overheard and rng.random() < 0.6:
             self.person(line, rng.randint(0, 20), rng.choice(self.overheard))
         line.extend(len(line) + 6, True)

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .codec import BOOKS, CODES, LATENT, Block
+from .codec import BOOKS, CODES, Block
 from .frontend import FEATURES
 from .hearing import PHONEMES, SUB
 

@@ -54,7 +54,7 @@ def main() -> None:
         if labels is None or not labels["text"]:
             continue
         s = voice.say(labels["text"], speed=rng.uniform(1.0, 1.12), noise=rng.uniform(0.2, 0.4))
-        store.add(s.samples, s.rate, words=s.words, of=[name, j], **labels)
+        store.add(s.samples, s.rate, words=s.words, phones=s.phones, of=[name, j], **labels)
         i += 1
         progress(i, args.count)
 

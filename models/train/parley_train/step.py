@@ -91,7 +91,7 @@ class Step(nn.Module):
         heard = torch.argmax(m.heard_logits(h), -1, keepdim=True)
         codes = m.depth.choose(h, noise)
         speaks = (m.speaks(h) > 0).long()
-        latent = self.speech.quantiser.embed(codes.unsqueeze(1))
+        latent = self.speech.books(codes.unsqueeze(1))
         sound_out, voice = self.speech(latent, voice)
         quiet = torch.tensor([[CODES] + [0] * (BOOKS - 1)])
         codes = codes * speaks + quiet * (1 - speaks)

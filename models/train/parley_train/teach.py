@@ -77,7 +77,7 @@ def make_target(count: int) -> None:
         text, style = target_text(domain, i)
         rng = random.Random(f"target voice {i}")
         s = voice.say(text, speed=rng.uniform(1.0, 1.15), noise=rng.uniform(0.25, 0.5))
-        store.add(s.samples, s.rate, text=text, style=style, words=s.words)
+        store.add(s.samples, s.rate, text=text, style=style, words=s.words, phones=s.phones)
         progress(i, count)
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import argparse
 import math
 import random
+import tempfile
 import time
 
 import numpy as np
 import torch
+from torch import distributed as dist
 from torch.nn import functional as F
 
-from .codec import BOOKS, CODES
+from .codec import BOOKS, THIRDS
 from .domain import Domain
 from .hearing import Sounds, blurred, phoneme_loss
 from .model import Pico, Size, save
@@ -57,7 +59,7 @@ def losses(model: Pico, batch: dict, sounds: Sounds | None = None) -> dict[str, 
     v = model.size.vocabulary
     text, heard, codes = shifted(x["text"]), shifted(x["heard"]), shifted(x["codes"])
     text, heard = corrupted(text, 0.02, v), corrupted(heard, 0.08, v)
-    codes = torch.where(torch.rand(codes.shape) < 0.1, torch.randint(0, CODES, codes.shape), codes)
+    codes = torch.where(torch.rand(codes.shape) < 0.06, codes[:, torch.randperm(codes.shape[1])], codes)
     out, sound = {}, None
     if sounds is not None:
         sound = F.dropout(model.ear(blurred(x["features"], model.ear.scale), model.ear.initial(len(text)))[0], 0.05)
@@ -76,12 +78,12 @@ def losses(model: Pico, batch: dict, sounds: Sounds | None = None) -> dict[str, 
         y = x["codes"][coded]
         logits = model.depth(h[coded], y)
         parts = [F.cross_entropy(logits[k], y[:, k]) for k in range(BOOKS)]
-        out["codes"] = sum(w * p for w, p in zip((0.5, 0.25, 0.15, 0.1), parts))
-        out["code0_acc"] = (logits[0].argmax(-1) == y[:, 0]).float().mean()
+        out["codes"] = sum(w * p for w, p in zip((0.3, 0.3, 0.3, 0.15), parts))
+        out["phone_acc"] = sum((logits[k].argmax(-1) == y[:, k]).float().mean() for k in range(THIRDS)) / THIRDS
     return out
 
 
-WEIGHTS = {"text": 1.0, "heard": 1.2, "speak": 0.7, "codes": 0.6, "phonemes": 0.4}
+WEIGHTS = {"text": 1.0, "heard": 1.2, "speak": 0.7, "codes": 0.9, "phonemes": 0.4}
 
 
 class Buckets:
@@ -116,31 +118,52 @@ def text_line(composer: Composer, names, weights, rng: random.Random, focus: flo
     return composer.text_dialogue(rng, names, weights, rng.randint(1, 3), facts)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--stage", choices=["text", "joint"], required=True)
-    parser.add_argument("--minutes", type=float, default=30, help="of processor time")
-    parser.add_argument("--wall", type=float, default=0, help="minutes by the clock instead")
-    parser.add_argument("--focus", type=float, default=0.0, help="share of turns from the focus intents alone")
-    parser.add_argument("--size", default="pico")
-    parser.add_argument("--optimiser", choices=["muon", "adamw"], default="muon")
-    parser.add_argument("--rate", type=float, default=1.5e-3)
-    parser.add_argument("--floor", type=float, default=0.08, help="share of the rate at the end")
-    parser.add_argument("--positions", type=int, default=2600, help="facts tokens and ticks in a batch")
-    parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args()
+class Shared:
+    """Workers that train one network, a batch each: their gradients are averaged, and the first one's clock holds for all."""
+
+    def __init__(self, rank: int, workers: int, meeting: str) -> None:
+        self.rank, self.workers = rank, workers
+        if workers > 1:
+            dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=workers)
+
+    def average(self, model: Pico, spent: float) -> float:
+        """Averages the gradients in place; returns the mean of `spent`."""
+        if self.workers == 1:
+            return spent
+        for p in model.parameters():
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
+        grads = [p.grad for p in model.parameters()]
+        flat = torch.cat([*(g.reshape(-1) for g in grads), torch.tensor([spent])])
+        dist.all_reduce(flat)
+        flat /= self.workers
+        for g, part in zip(grads, flat[:-1].split([g.numel() for g in grads])):
+            g.copy_(part.view_as(g))
+        return float(flat[-1])
+
+    def align(self, model: Pico) -> None:
+        if self.workers > 1:
+            for p in model.parameters():
+                dist.broadcast(p.data, 0)
+
+
+def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     torch.set_num_threads(args.threads)
-    seed = int(time.time())
+    torch.set_float32_matmul_precision("medium")  # bfloat16 products where the processor has them
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+    together = Shared(rank, args.workers, meeting)
+    seed = int(time.time()) * 8 + rank
     torch.manual_seed(seed)
     rng, domain, tok = random.Random(seed), Domain(), Tokenizer.load(work("tokenizer.json"))
     composer = Composer(domain, tok)
     names = [n for n, i in domain.intents.items() if i.get("user")]
     weights = [intent_weight(domain, n) for n in names]
-    model, path, step, state = Pico(Size.named(args.size)), work("pico.pt"), 0, None
+    model, path, step = Pico(Size.named(args.size)), work("pico.pt"), 0
     if path.exists():
         saved = torch.load(path, weights_only=False)
         model.load_state_dict(saved["model"])
         step = saved["step"]
+    together.align(model)
     optimiser = Optimiser(model, args.optimiser)
     fact = tok.ids["<fact>"]
     texts, feed = Buckets(lambda: text_line(composer, names, weights, rng, args.focus), fact, args.positions, rng), None
@@ -152,14 +175,15 @@ def main() -> None:
             mean, scale = feed.statistics()
             model.ear.mean.copy_(torch.from_numpy(mean))
             model.ear.scale.copy_(torch.from_numpy(scale))
-    print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, stage {args.stage}, step {step}", flush=True)
+            for value in (model.ear.mean, model.ear.scale):
+                if args.workers > 1:
+                    dist.broadcast(value, 0)
+    if rank == 0:
+        print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, stage {args.stage}, step {step}", flush=True)
     log, averages, first = open(work("logs", f"{args.stage}.tsv"), "a"), {}, step
     clock = (lambda: time.monotonic() / 60) if args.wall else (lambda: time.process_time() / 60)
-    began, limit = clock(), args.wall or args.minutes
-    while True:
-        spent = clock() - began
-        if spent > limit:
-            break
+    began, limit, spent = clock(), args.wall or args.minutes, 0.0
+    while spent <= limit:
         rate = args.rate * min(1, (step - first + 1) / 60) * (args.floor + (1 - args.floor) * 0.5 * (1 + math.cos(math.pi * spent / limit)))
         text_only = feed is None or rng.random() < 0.22
         batch = texts.next() if text_only else sounds.next()
@@ -167,12 +191,17 @@ def main() -> None:
         total = sum(WEIGHTS[k] * v for k, v in parts.items() if k in WEIGHTS)
         model.zero_grad(set_to_none=True)
         total.backward()
+        spent = together.average(model, clock() - began)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step(rate)
         step += 1
         for k, v in parts.items():
             name = f"typed_{k}" if text_only and feed else k
             averages[name] = 0.97 * averages.get(name, float(v.detach())) + 0.03 * float(v.detach())
+        if step % 100 == 0:
+            together.align(model)
+        if rank:
+            continue
         if step % 20 == 0:
             shape = batch["text"].shape
             line = f"{step}\t{spent:.1f}\t{shape[0]}x{batch['facts'].shape[1]}+{shape[1]}\t" + "\t".join(f"{k} {v:.3f}" for k, v in sorted(averages.items()))
@@ -181,7 +210,29 @@ def main() -> None:
             log.flush()
         if step % 100 == 0:
             save(model, path, step=step)
-    save(model, path, step=step)
+    if rank == 0:
+        save(model, path, step=step)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--stage", choices=["text", "joint"], required=True)
+    parser.add_argument("--minutes", type=float, default=30, help="of processor time")
+    parser.add_argument("--wall", type=float, default=0, help="minutes by the clock instead")
+    parser.add_argument("--focus", type=float, default=0.0, help="share of turns from the focus intents alone")
+    parser.add_argument("--size", default="pico")
+    parser.add_argument("--optimiser", choices=["muon", "adamw"], default="muon")
+    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--floor", type=float, default=0.08, help="share of the rate at the end")
+    parser.add_argument("--positions", type=int, default=2000, help="facts tokens and ticks in a batch")
+    parser.add_argument("--threads", type=int, default=1, help="of each worker")
+    parser.add_argument("--workers", type=int, default=2, help="processes that share the work, a batch each")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if args.workers == 1:
+            train(0, args, "")
+        else:
+            torch.multiprocessing.spawn(train, (args, f"{folder}/meeting"), args.workers)
 
 
 if __name__ == "__main__":

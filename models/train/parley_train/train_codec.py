@@ -1,4 +1,4 @@
-"""Trains the codec: `python -m parley_train.train_codec --minutes 30 [--decoder-only]`. Resumes from `codec.pt`."""
+"""Trains the codec: `python -m parley_train.train_codec --minutes 30`. Resumes from `codec.pt`."""
 from __future__ import annotations
 
 import argparse
@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from .codec import FRAMES, MELS, Codec, hertz, voicing
+from .codec import BOOKS, FRAMES, Codec, hertz, voicing
+from .encode import trimmed
 from .paths import work
 from .store import RATE, Store
 from .synth import HOP
 
 CROP_TOKENS = 14
-WARM = 150  # steps before the codebooks are started by k-means
+MELS = 80
 
 
 def mel_matrix(bins: int, bands: int) -> torch.Tensor:
@@ -40,56 +41,36 @@ def log_mel(x: torch.Tensor) -> torch.Tensor:
     return torch.log(spectrum(x, 512, HOP)[:, :-1] @ MEL + 1e-3)
 
 
-def pitch(x: np.ndarray) -> np.ndarray:
-    """F0 in Hz every 10 ms (0 where unvoiced), by DIO and StoneMask of WORLD."""
-    import pyworld
-    x = x.astype(np.float64)
-    f0, t = pyworld.dio(x, RATE, f0_floor=60, f0_ceil=400, frame_period=10)
-    return pyworld.stonemask(x, f0, t, RATE).astype(np.float32)
-
-
 class Voice:
-    """Target-voice sound with its F0, computed once and kept."""
+    """Target-voice sound with its codes and F0, as `encode` wrote them. Every fortieth piece is kept out of training."""
 
     def __init__(self, names: list[str]) -> None:
         self.stores = [Store(work("teacher", n)) for n in names]
-        self.items = [(s, i) for s in self.stores for i in range(len(s.items)) if s.items[i]["n"] > 16 * HOP * FRAMES // 2]
-        self.f0: dict = {}
+        kept = [np.load(work(f"codes-{n}.npz"), allow_pickle=True) for n in names]
+        self.labels = [(list(z["codes"]), list(z["f0"])) for z in kept]
+        self.items = [(s, i) for s, (codes, _) in enumerate(self.labels) for i in range(len(codes)) if len(codes[i]) > 6]
 
-    def get(self, j: int) -> tuple[np.ndarray, np.ndarray]:
-        store, i = self.items[j]
-        x = store.samples(i)
-        if j not in self.f0:
-            self.f0[j] = pitch(x)
-        return x, self.f0[j]
+    def get(self, s: int, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        store = self.stores[s]
+        return trimmed(store.items[i], store.samples(i)), self.labels[s][0][i], self.labels[s][1][i]
 
-    def batch(self, size: int, rng: np.random.Generator, held: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    def batch(self, size: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Sound [B, n·HOP], codes [B, CROP_TOKENS, BOOKS], F0 [B, n]."""
         n = CROP_TOKENS * FRAMES
         sound, f0 = np.zeros((size, n * HOP), np.float32), np.zeros((size, n), np.float32)
+        codes = np.zeros((size, CROP_TOKENS, BOOKS), np.int64)
         for b in range(size):
-            j = int(rng.integers(len(self.items) // 40)) * 40 + (0 if held else int(rng.integers(1, 40)))
-            x, p = self.get(min(j, len(self.items) - 1))
-            start = int(rng.integers(0, max(1, len(x) // HOP - n)))
-            piece = x[start * HOP:(start + n) * HOP]
-            sound[b, :len(piece)] = piece
-            q = p[start:start + n]
-            f0[b, :len(q)] = q
-        return torch.from_numpy(sound), torch.from_numpy(f0)
+            x, c, p = self.get(*self.items[int(rng.integers(len(self.items) // 40)) * 40 + int(rng.integers(1, 40))])
+            start = int(rng.integers(0, max(1, len(c) - CROP_TOKENS + 1)))
+            m = min(CROP_TOKENS, len(c) - start)
+            codes[b, :m] = c[start:start + m]
+            sound[b, :m * HOP * FRAMES] = x[start * HOP * FRAMES:(start + m) * HOP * FRAMES]
+            f0[b, :m * FRAMES] = p[start * FRAMES:(start + m) * FRAMES]
+        return torch.from_numpy(sound), torch.from_numpy(codes), torch.from_numpy(f0)
 
 
-def features(sound: torch.Tensor, f0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    mel = log_mel(sound)
-    voiced = (f0 > 0).float()
-    log_f0 = torch.log(torch.clamp(f0, min=60.0) / 100) * voiced
-    return torch.cat([mel / 3 + 1, log_f0.unsqueeze(2), voiced.unsqueeze(2)], 2), mel
-
-
-def losses(codec: Codec, sound: torch.Tensor, f0: torch.Tensor, use: int, quantise: bool, frozen: bool) -> dict[str, torch.Tensor]:
-    x, mel = features(sound, f0)
-    with torch.set_grad_enabled(not frozen and torch.is_grad_enabled()):
-        z = codec.encoder(x)
-        q, _, commitment = codec.quantiser(z, use) if quantise else (z, None, z.new_zeros(()))
-    log_f0, logit, harmonic, breath, _ = codec.decoder(q, codec.decoder.initial(len(q)))
+def losses(codec: Codec, sound: torch.Tensor, codes: torch.Tensor, f0: torch.Tensor) -> dict[str, torch.Tensor]:
+    log_f0, logit, harmonic, breath, _ = codec.decoder(codec.books(codes), codec.decoder.initial(len(codes)))
     voiced = (f0 > 0).float()
     # The source runs on the true pitch while training, so that partials lie on partials; between voiced parts on the guess.
     guided = torch.where(f0 > 0, f0, hertz(log_f0).detach())
@@ -105,18 +86,19 @@ def losses(codec: Codec, sound: torch.Tensor, f0: torch.Tensor, use: int, quanti
     target = torch.log(torch.clamp(f0, min=60.0) / 100)
     out["f0"] = 3 * ((log_f0 - target).abs() * voiced).sum() / voiced.sum().clamp(min=1)
     out["voiced"] = 0.3 * F.binary_cross_entropy_with_logits(2.0 * logit, voiced)
-    out["commit"] = 0.25 * commitment
     return out
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--decoder-only", action="store_true")
+    parser.add_argument("--minutes", type=float, default=30, help="of processor time")
     parser.add_argument("--batch", type=int, default=10)
-    parser.add_argument("--rate", type=float, default=1.2e-3)
-    parser.add_argument("--data", nargs="+", default=["target"])
+    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--data", nargs="+", default=["target", "replies"])
+    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.set_float32_matmul_precision("medium")
     torch.manual_seed(1)
     rng = np.random.default_rng(int(time.time()))
     codec, path, step = Codec(), work("codec.pt"), 0
@@ -124,7 +106,8 @@ def main() -> None:
         saved = torch.load(path)
         codec.load_state_dict(saved["codec"])
         step = saved["step"]
-    parameters = codec.decoder.parameters() if args.decoder_only else [*codec.encoder.parameters(), *codec.decoder.parameters()]
+    codec.books.prosody.copy_(torch.from_numpy(np.load(work("prosody.npy"))))
+    parameters = [*codec.books.parameters(), *codec.decoder.parameters()]
     optimiser = torch.optim.AdamW(parameters, args.rate, betas=(0.9, 0.98), weight_decay=0.01)
     voice, began, log = Voice(args.data), time.process_time(), open(work("logs", "codec.tsv"), "a")
     print(f"{len(voice.items)} pieces, from step {step}", flush=True)
@@ -135,19 +118,14 @@ def main() -> None:
             break
         for group in optimiser.param_groups:
             group["lr"] = args.rate * min(1, (step - first + 1) / 100) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * spent / args.minutes)))
-        sound, f0 = voice.batch(args.batch, rng)
-        quantise = step >= WARM
-        codec.train(not args.decoder_only)
-        if quantise and not codec.quantiser.ready:
-            with torch.no_grad():
-                many = [codec.encoder(features(*voice.batch(64, rng))[0]) for _ in range(6)]
-                codec.quantiser.start(torch.cat(many))
-        use = 4 if args.decoder_only or rng.random() < 0.7 else int(rng.integers(2, 4))
-        parts = losses(codec, sound, f0, use, quantise, args.decoder_only)
+        sound, codes, f0 = voice.batch(args.batch, rng)
+        # A few codes are wrong when the network gives them: one slip must not derail the sound around it.
+        codes = torch.where(torch.rand(codes.shape) < 0.02, codes[torch.randperm(len(codes))], codes)
+        parts = losses(codec, sound, codes, f0)
         total = sum(parts.values())
         optimiser.zero_grad()
         total.backward()
-        torch.nn.utils.clip_grad_norm_(parameters if isinstance(parameters, list) else codec.decoder.parameters(), 2.0)
+        torch.nn.utils.clip_grad_norm_(parameters, 2.0)
         optimiser.step()
         step += 1
         for k, v in parts.items():

@@ -10,7 +10,7 @@ import json
 import subprocess
 import tarfile
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ class Spoken:
     samples: np.ndarray
     rate: int
     words: list[tuple[float, float]]  # ms, begin and end of each written word
+    phones: list[tuple[str, int]] = field(default_factory=list)  # IPA and the ms at which each ends; "_" is silence. Target voice alone.
 
 
 def _session(path: str, threads: int = 1):
@@ -166,7 +167,23 @@ class Piper:
                                                 "input_lengths": np.array([len(ids)], np.int64), "scales": scales})
         edges = np.concatenate([[0], np.cumsum(frames.reshape(-1))]) * 256 / 22.05
         times = [(float(edges[first[a]]), float(edges[min(last[b - 1], len(edges) - 1)])) for a, b in ranges]
-        return Spoken(audio.reshape(-1), 22050, _merge_owners(times, owners))
+        return Spoken(audio.reshape(-1), 22050, _merge_owners(times, owners), sounding(phonemes, first, edges))
+
+
+def sounding(phonemes: list[str], first: list[int], edges: np.ndarray) -> list[tuple[str, int]]:
+    """The phonemes that sound, each with its end in ms. Stress is timed with the sound that follows it, length with the one before;
+    a gap of under 30 ms between words is no silence. `first[i]` is the place of phoneme i in `edges` (ms)."""
+    out: list[tuple[str, int]] = [("_", round(float(edges[first[0]])))]
+    for p, a in zip(phonemes, [*first[1:], len(edges) - 1]):
+        end = round(float(edges[min(a, len(edges) - 1)]))
+        if p in "ˈˌ":
+            continue
+        symbol = p if p.isalpha() and p != "ː" else "_" if p in " .,?!" else None
+        if symbol == out[-1][0] or symbol is None or (symbol == "_" and end - out[-1][1] < 30):
+            out[-1] = (out[-1][0], end)
+        else:
+            out.append((symbol, end))
+    return out
 
 
 class Kokoro:

@@ -1,0 +1,97 @@
+"""The shipped bundle -> checkpoints, so that training goes on from a clone alone: `python -m parley_train.resume --weights OWW`.
+
+The weights come out of the int8 graph, dequantised: what rounding cost is trained back in minutes. A fresh graph of random
+weights, exported the same way, tells which of its constants is which parameter. Parameters that the bundle does not have (of
+heads that only training needs) start afresh.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+
+from .export import build, export
+from .model import save
+from .paths import BUNDLE, work
+
+
+def constants(graph: onnx.GraphProto) -> dict[tuple[str, int], np.ndarray]:
+    """(node, input) -> the constant that it reads, in float: through its DequantizeLinear where there is one."""
+    initial = {w.name: w for w in graph.initializer}
+    dequantised = {n.output[0]: n for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] in initial}
+    out: dict[tuple[str, int], np.ndarray] = {}
+    for node in graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            continue
+        for i, name in enumerate(node.input):
+            if name in initial:
+                value = numpy_helper.to_array(initial[name])
+            elif name in dequantised:
+                q, scale = (numpy_helper.to_array(initial[x]) for x in dequantised[name].input[:2])
+                axis = next((a.i for a in dequantised[name].attribute if a.name == "axis"), 1)
+                shape = [1] * q.ndim
+                if scale.ndim:
+                    shape[axis] = -1
+                value = q.astype(np.float32) * scale.reshape(shape)
+            else:
+                continue
+            if value.dtype == np.float32 and value.size > 1:
+                out[node.name, i] = value
+    return out
+
+
+def matched(parameters: dict[str, torch.Tensor], fresh: dict, shipped: dict) -> dict[str, torch.Tensor]:
+    """The shipped value of every parameter whose random value is found in the fresh graph, as it is or transposed."""
+    places: dict[int, list] = {}
+    for place, value in fresh.items():
+        places.setdefault(value.size, []).append((place, value))
+    found: dict[str, torch.Tensor] = {}
+    for name, parameter in parameters.items():
+        mine = parameter.detach().numpy()
+        for place, value in places.get(mine.size, []):
+            if place not in shipped or shipped[place].shape != value.shape:
+                continue
+            if value.shape == mine.shape and np.array_equal(value, mine):
+                found[name] = torch.from_numpy(shipped[place].astype(np.float32))
+            elif mine.ndim == 2 and value.shape == mine.T.shape and np.array_equal(value, mine.T):
+                found[name] = torch.from_numpy(shipped[place].T.astype(np.float32).copy())
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--weights", type=Path, required=True, help="folder with openWakeWord's two models")
+    parser.add_argument("--bundle", type=Path, default=BUNDLE)
+    parser.add_argument("--step", type=int, default=0, help="how many steps the bundle has had, for the log")
+    args = parser.parse_args()
+    if work("pico.pt").exists():
+        raise SystemExit(f"{work('pico.pt')} exists: move it away first")
+    step = build(args.weights, random_weights=True)
+    with torch.no_grad():  # every value its own, ones and zeros too, or they could not be told apart
+        for value in [*step.parameters(), *step.buffers()]:
+            if value.dtype == torch.float32 and value.numel() > 1:
+                value.add_(0.01 * torch.randn_like(value))
+    path = work("resume.onnx")
+    export(step, path)
+    fresh = constants(onnx.load(str(path)).graph)
+    path.unlink()
+    manifest = json.loads((args.bundle / "bundle.json").read_text())
+    shipped = constants(onnx.load(str(args.bundle / manifest["graphs"]["step"]["files"]["cpu"]["path"])).graph)
+    for part, module, file in (("model", step.model, "pico.pt"), ("speech", step.speech, "codec.pt")):
+        own = {k: v for k, v in module.state_dict().items()}
+        found = matched(own, fresh, shipped)
+        module.load_state_dict({**own, **found})
+        missing = sorted(set(own) - set(found))
+        print(f"{part}: {len(found)} of {len(own)} tensors; afresh: {' '.join(missing) or 'none'}", flush=True)
+        if part == "model":
+            save(step.model, work(file), step=args.step)
+    (work("tokenizer.json")).write_bytes((args.bundle / "tokenizer.json").read_bytes())
+
+
+if __name__ == "__main__":
+    main()
