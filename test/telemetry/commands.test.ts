@@ -22,7 +22,7 @@ t.test('every command is answered, and bad ones change nothing', { timeout: 180_
   await using broker = await Broker.start()
   await using folder = await Folder.make()
   await using owner = await Listener.open(broker.url)
-  const { device, api } = await startDevice(broker, folder.path, { commands: ['say', 'ask', 'stop', 'volume', 'snapshot', 'logs', 'config-get', 'restart', 'bundle-use'] })
+  const { device, api } = await startDevice(t, broker, folder.path, { commands: ['say', 'ask', 'stop', 'volume', 'snapshot', 'logs', 'config-get', 'restart', 'bundle-use'] })
   t.teardown(() => device.close())
   await owner.until(h => h.topic === `${ROOT}/state`, 'the device')
 
@@ -93,14 +93,14 @@ t.test('a restart that was sent to a device that was away too long never comes',
   await using broker = await Broker.start()
   await using folder = await Folder.make()
   await using owner = await Listener.open(broker.url)
-  const first = await startDevice(broker, folder.path)
+  const first = await startDevice(t, broker, folder.path)
   await owner.until(h => h.topic === `${ROOT}/state`, 'the device')
   await first.device.close() // its session stays at the broker
   const send = (reason: string, expiry: number): Promise<void> => owner.publish(`${ROOT}/command/restart`, { reason }, { properties: { messageExpiryInterval: expiry, responseTopic: REPLY, correlationData: Buffer.from(reason) } })
   await send('stale', 1)
   await send('fresh', 600)
   await wait(2_500)
-  const second = await startDevice(broker, folder.path)
+  const second = await startDevice(t, broker, folder.path)
   t.teardown(() => second.device.close())
   await eventually('the fresh one comes', () => second.api.did.length > 0)
   await wait(300)
@@ -114,7 +114,7 @@ t.test('a restart that is delivered again after the restart is not done again', 
   const id = randomBytes(8)
   const apis: FakeApi[] = []
   for (let life = 0; life < 3; life++) {
-    const { device, api } = await startDevice(broker, folder.path)
+    const { device, api } = await startDevice(t, broker, folder.path)
     apis.push(api)
     await owner.until(h => h.topic === `${ROOT}/availability` && owner.all(`${ROOT}/availability`).filter(x => x.payload.toString() === 'online').length > life, 'the device')
     t.match(await ask(owner, 'restart', {}, { id }), { ok: true })

@@ -26,7 +26,7 @@ t.test('what is desired comes in force whole or not at all, and is reported', { 
   await using broker = await Broker.start()
   await using folder = await Folder.make()
   await using owner = await Listener.open(broker.url)
-  const { device, applied }: Fake = await startDevice(broker, folder.path)
+  const { device, applied }: Fake = await startDevice(t, broker, folder.path)
   t.teardown(() => device.close())
   await owner.until(h => h.topic === `${ROOT}/reported`, 'the first report')
 
@@ -55,11 +55,11 @@ t.test('it is in force again after a restart, before the broker is there', async
   await using broker = await Broker.start()
   await using folder = await Folder.make()
   await using owner = await Listener.open(broker.url)
-  const first = await startDevice(broker, folder.path)
+  const first = await startDevice(t, broker, folder.path)
   await want(owner, { version: 5, state: { facts: { toilet: 'roof' } } }, r => r.version === 5)
   await first.device.close()
   await broker.kill()
-  const second = await startDevice(broker, folder.path)
+  const second = await startDevice(t, broker, folder.path)
   t.equal(second.config.facts['toilet'], 'roof')
   await second.device.close()
 })
@@ -69,7 +69,7 @@ t.test('one of which the process died is not tried again, and that is reported',
   await using folder = await Folder.make()
   await using owner = await Listener.open(broker.url)
   await writeFile(join(folder.path, 'desired.json'), JSON.stringify({ version: 1, state: { playout: { volume: 0.5 } }, trying: { version: 2, state: { playout: { volume: 0 } } } }))
-  const { device, config } = await startDevice(broker, folder.path)
+  const { device, config } = await startDevice(t, broker, folder.path)
   t.equal(config.playout.volume, 0.5)
   const said = await owner.until(h => h.topic === `${ROOT}/reported`, 'the report')
   t.match(JSON.parse(said.payload.toString()), { version: 1, refused: { version: 2, reasons: [{ why: /stopped/ }] } })
@@ -82,7 +82,7 @@ t.test('one that cannot be applied is taken back', async t => {
   await using folder = await Folder.make()
   await using owner = await Listener.open(broker.url)
   const volumes: number[] = []
-  const { device } = await startDevice(broker, folder.path, {}, {
+  const { device } = await startDevice(t, broker, folder.path, {}, {
     apply: async config => {
       volumes.push(config.playout.volume)
       if (config.playout.volume === 0.1) throw new Error('the speaker is gone')

@@ -37,7 +37,8 @@ export interface Fake {
   config: TestConfig
 }
 
-export async function startDevice(broker: Pick<Broker, 'url'>, folder: string, more: Record<string, unknown> = {}, options: Partial<FleetDeviceOptions<TestConfig>> = {}): Promise<Fake> {
+/** Closed at the test's end, also when it fails: a device that stays open would keep the process. */
+export async function startDevice(t: { teardown(close: () => Promise<void>): unknown }, broker: Pick<Broker, 'url'>, folder: string, more: Record<string, unknown> = {}, options: Partial<FleetDeviceOptions<TestConfig>> = {}): Promise<Fake> {
   const api = new FakeApi()
   const source = new Telling()
   const applied: TestConfig[] = []
@@ -45,6 +46,7 @@ export async function startDevice(broker: Pick<Broker, 'url'>, folder: string, m
     settings: settingsFor(broker.url, folder, more), source, clock: systemClock, log: silent, version: '1.2.3', random: soon, api, busy: () => false,
     schema: testSchema, base: { facts: { name: 'kiosk' } }, apply: async config => { applied.push(config) }, allowed: ['facts', 'playout', 'log'], restart: ['log'], ...options,
   })
+  t.teardown(() => device.close())
   const config = await device.load()
   await device.start()
   return { device, api, tell: source.tell, applied, config }

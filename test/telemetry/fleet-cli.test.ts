@@ -13,7 +13,7 @@ async function fleet(url: string, argv: readonly string[], signal: AbortSignal =
 t.test('a person looks after a device: list, say, state, job, watch', { timeout: 180_000 }, async t => {
   await using broker = await Broker.start()
   await using folder = await Folder.make()
-  const { device, api, tell } = await startDevice(broker, folder.path)
+  const { device, api, tell } = await startDevice(t, broker, folder.path)
   t.teardown(() => device.close())
   tell(turn(1))
   tell({ type: 'reading', source: 'battery', value: 61 })

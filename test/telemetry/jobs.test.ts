@@ -19,7 +19,7 @@ t.test('a job delivered ten times, and over a restart, is carried out once', { t
   let runs = 0
   const jobs = { count: kind(async () => { runs++ }) }
   for (let life = 0; life < 2; life++) {
-    const { device } = await startDevice(broker, folder.path, {}, { jobs })
+    const { device } = await startDevice(t, broker, folder.path, {}, { jobs })
     await greeted(device.telemetry)
     for (let i = 0; i < 10; i++) await owner.publish(`${ROOT}/job`, { id: 'one', kind: 'count' })
     await ended(owner, 'one', 'SUCCEEDED')
@@ -41,7 +41,7 @@ t.test('jobs end as they should, one at a time', { timeout: 180_000 }, async t =
     running--
   })
   const hang = kind((_args, signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true })))
-  const { device } = await startDevice(broker, folder.path, {}, { jobs: { slow, hang, bad: kind(async () => { throw new Error('no disk') }) } })
+  const { device } = await startDevice(t, broker, folder.path, {}, { jobs: { slow, hang, bad: kind(async () => { throw new Error('no disk') }) } })
   t.teardown(() => device.close())
   await owner.until(h => h.topic === `${ROOT}/jobs`, 'the device')
   for (const id of ['a', 'b', 'c']) await owner.publish(`${ROOT}/job`, { id, kind: 'slow' })
@@ -61,7 +61,7 @@ t.test('a restart waits until nobody speaks, then succeeds by the restart itself
   await using folder = await Folder.make()
   await using owner = await Listener.open(broker.url)
   let talking = true
-  const { device, api } = await startDevice(broker, folder.path, {}, { busy: () => talking })
+  const { device, api } = await startDevice(t, broker, folder.path, {}, { busy: () => talking })
   await owner.until(h => h.topic === `${ROOT}/jobs`, 'the device')
   await owner.publish(`${ROOT}/job`, { id: 'r', kind: 'restart' })
   await ended(owner, 'r', 'QUEUED')
@@ -71,7 +71,7 @@ t.test('a restart waits until nobody speaks, then succeeds by the restart itself
   await eventually('it restarts', () => api.did.includes('restart job'))
   await ended(owner, 'r', 'IN_PROGRESS')
   await device.close()
-  const next = await startDevice(broker, folder.path)
+  const next = await startDevice(t, broker, folder.path)
   await ended(owner, 'r', 'SUCCEEDED')
   t.same(next.api.did, [], 'once')
   await next.device.close()
@@ -84,7 +84,7 @@ t.test('a job in the middle of which the device died has failed, unless it can b
   const was = { args: {}, timeoutS: 60, waitS: 1e5, now: true, state: 'IN_PROGRESS', version: 2, queuedAt: Date.now() }
   await writeFile(join(folder.path, 'jobs.json'), JSON.stringify([{ ...was, id: 'x', kind: 'odd' }, { ...was, id: 'y', kind: 'again' }]))
   let runs = 0
-  const { device } = await startDevice(broker, folder.path, {}, { jobs: { odd: kind(async () => {}), again: kind(async () => { runs++ }, { interrupted: 'again' }) } })
+  const { device } = await startDevice(t, broker, folder.path, {}, { jobs: { odd: kind(async () => {}), again: kind(async () => { runs++ }, { interrupted: 'again' }) } })
   await ended(owner, 'y', 'SUCCEEDED')
   t.equal(stateOf(owner, 'x'), 'FAILED')
   t.equal(runs, 1)

@@ -31,7 +31,7 @@ async function site(devices: readonly string[], plan: object, install: (device: 
       if ((args as { release?: string }).release !== RELEASE) throw new Error('another release')
       await install(device, signal)
     }
-    const { device: fake } = await startDevice(broker, own.path, { device }, { jobs: { update: { disturbs: false, interrupted: 'again', run } } })
+    const { device: fake } = await startDevice(t, broker, own.path, { device }, { jobs: { update: { disturbs: false, interrupted: 'again', run } } })
     running.push(fake)
     await eventually(`${device} is connected`, () => fake.telemetry.link.connected)
   }

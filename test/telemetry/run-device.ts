@@ -1,4 +1,4 @@
 import { startDevice } from './fake-device.js'
 
 /** A device in a process of its own, to be killed: `<broker url> <folder>`. */
-await startDevice({ url: process.argv[2]! }, process.argv[3]!)
+await startDevice({ teardown: () => {} }, { url: process.argv[2]! }, process.argv[3]!)

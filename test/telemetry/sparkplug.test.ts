@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import t from 'tap'
 import { decodePayload, encodePayload, type SparkplugPayload } from '../../runtime/telemetry/sparkplug/payload.js'
 import { Broker } from '../rig/broker.js'
+import { Gate } from '../rig/gate.js'
 import { startDevice } from './fake-device.js'
 import { Folder, Listener, eventually, turn, wait } from './kit.js'
 
@@ -70,12 +71,12 @@ t.test('a session walked by an independent decoder: birth, data, history, rebirt
   await using folder = await Folder.make()
   const read = (payload: Buffer): Theirs => theirs?.decodePayload(payload) ?? decodePayload(payload)
   if (!theirs) t.comment('with our own decoder: sparkplug-payload is not installed')
-  await broker.kill() // so that the first turn becomes history
-  const { device, tell } = await startDevice(broker, folder.path, { sparkplug: { group: 'lab', everyS: 1 } })
+  await using gate = await Gate.to(broker.port) // shut, so that the first turn becomes history and the owner hears the birth
+  const { device, tell } = await startDevice(t, gate, folder.path, { sparkplug: { group: 'lab', everyS: 1 } })
   tell(turn(1))
   tell({ type: 'health', parts: [{ name: 'microphone', ok: true, progressMs: 5 }, { name: 'speaker', ok: true, progressMs: 7 }] })
-  await broker.restart()
   await using owner = await Listener.open(broker.url, 'spBv1.0/#')
+  gate.open()
   const on = (type: string): { topic: string; body: Theirs }[] => owner.heard.filter(h => h.topic.split('/')[2] === type).map(h => ({ topic: h.topic, body: read(h.payload) }))
   await eventually('born', () => on('NBIRTH').length > 0 && on('DBIRTH').length >= 2)
   const birth = on('NBIRTH')[0]!

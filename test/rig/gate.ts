@@ -1,0 +1,45 @@
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+
+/** A door in front of a broker: shut, it hangs up on everyone who connects, so that a test decides who is there first. */
+export class Gate implements AsyncDisposable {
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  #open = false
+
+  private constructor(server: Server) {
+    this.#server = server
+  }
+
+  /** A gate, shut, to a port of this machine. */
+  static async to(port: number): Promise<Gate> {
+    const gate: Gate = new Gate(createServer(socket => gate.#enter(socket, port)))
+    gate.#server.listen(0, '127.0.0.1')
+    await once(gate.#server, 'listening')
+    return gate
+  }
+
+  get url(): string {
+    return `mqtt://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  open(): void {
+    this.#open = true
+  }
+
+  #enter(socket: Socket, port: number): void {
+    if (!this.#open) return void socket.destroy()
+    const inner = connect(port, '127.0.0.1')
+    for (const [one, other] of [[socket, inner], [inner, socket]] as const) {
+      this.#sockets.add(one)
+      one.on('error', () => other.destroy())
+      one.on('close', () => { this.#sockets.delete(one); other.destroy() })
+      one.pipe(other)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy()
+    await new Promise(resolve => this.#server.close(resolve))
+  }
+}
