@@ -34,31 +34,40 @@ export type Case = z.infer<typeof Case>
 export const QuietCase = z.object({ wav: FileName, kind: z.string(), facts: Facts.default([]) })
 export type QuietCase = z.infer<typeof QuietCase>
 
+/** A line of `tones.jsonl`: a request whispered, shouted or in a child's voice, and the style that it asks for. */
+export const ToneCase = z.object({ wav: FileName, tone: z.string(), wants: z.string(), voice: z.string(), said: z.string(), facts: Facts.default([]) })
+export type ToneCase = z.infer<typeof ToneCase>
+
 export interface Cases {
   readonly folder: string
   readonly cases: readonly Case[]
   /** Of cases.jsonl: two runs are comparable when they had the same. */
   readonly hash: string
   readonly quiet: readonly QuietCase[]
+  readonly tones: readonly ToneCase[]
 }
 
-/** Reads both lists; `quiet.jsonl` may be missing. Throws `eval-cases` with the file, the line and the reason. */
+/** Reads the lists; `quiet.jsonl` and `tones.jsonl` may be missing. Throws `eval-cases` with the file, the line and the reason. */
 export async function readCases(folder: string): Promise<Cases> {
   const list = join(folder, 'cases.jsonl')
   const text = await readFile(list, 'utf8').catch((cause: unknown) => {
     throw new ParleyError('eval-cases', `cannot read ${list}`, { cause, hint: 'Make the cases with `python -m parley_train.heldout --out DIR` in models/train.' })
   })
-  const quiet = join(folder, 'quiet.jsonl')
-  const quietText = await readFile(quiet, 'utf8').catch((cause: unknown) => {
-    if (isMissing(cause)) return ''
-    throw new ParleyError('eval-cases', `cannot read ${quiet}`, { cause })
-  })
   return {
     folder,
     cases: parseLines(text, Case, list),
     hash: createHash('sha256').update(text).digest('hex'),
-    quiet: parseLines(quietText, QuietCase, quiet),
+    quiet: await readOptional(join(folder, 'quiet.jsonl'), QuietCase),
+    tones: await readOptional(join(folder, 'tones.jsonl'), ToneCase),
   }
+}
+
+async function readOptional<T>(path: string, schema: z.ZodType<T>): Promise<T[]> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    if (isMissing(cause)) return ''
+    throw new ParleyError('eval-cases', `cannot read ${path}`, { cause })
+  })
+  return parseLines(text, schema, path)
 }
 
 export function parseLines<T>(text: string, schema: z.ZodType<T>, where: string): T[] {

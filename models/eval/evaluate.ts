@@ -14,6 +14,7 @@ import { needSameCases, readBase, type BaseReport, type Report } from './report.
 import { runCase, type CaseResult } from './run-case.js'
 import { pairsOf, runPair, type PairResult } from './run-pair.js'
 import { runQuiet, type QuietResult } from './run-quiet.js'
+import { runTone, type ToneResult } from './run-tone.js'
 import { SpeechFolder, judgeSpeech } from './speech-errors.js'
 import { TimedBackend } from './timed-backend.js'
 import { TimedSession } from './timed-session.js'
@@ -74,6 +75,8 @@ export async function evaluate(options: EvalOptions): Promise<Evaluation> {
     quiet.push(await runQuiet(session, cases.folder, item, signal))
     progress(`${quiet.length} of ${cases.quiet.length} quiet files, ${quiet.reduce((sum, q) => sum + q.replies, 0)} answers`)
   }
+  const tones: ToneResult[] = []
+  for (const item of cases.tones) tones.push(await runTone(session, cases.folder, item, signal))
   const pairs: PairResult[] = []
   const wanted = pairsOf(results, options.pairs ?? MOST_PAIRS)
   for (const [i, [first, second]] of wanted.entries()) {
@@ -85,7 +88,7 @@ export async function evaluate(options: EvalOptions): Promise<Evaluation> {
   if (speech?.count && options.python !== undefined) progress(`an independent ear listens to ${speech.count} replies`)
   const words = speech?.count && options.python !== undefined ? await judgeSpeech(options.python, speech.list, speech.count) : undefined
 
-  const all: Results = { cases: results, quiet, pairs, words, times: session }
+  const all: Results = { cases: results, quiet, tones, pairs, words, times: session }
   const figures: Figure[] = figuresOf(all)
   if (base) figures.push(lossFigure(figures, base.figures, base.bundle.precision))
   const part = partOf(cases, chosen.length, options)

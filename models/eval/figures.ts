@@ -5,7 +5,9 @@ import type { BaseReport } from './report.js'
 import type { CaseResult } from './run-case.js'
 import type { PairResult } from './run-pair.js'
 import type { QuietResult } from './run-quiet.js'
+import type { ToneResult } from './run-tone.js'
 import type { WordErrors } from './speech-errors.js'
+import { styleFigures, toneFigures } from './style-figures.js'
 import type { StepTimes } from './timed-session.js'
 
 /** The bars of the table, percent: by what training never heard. Of `both` nothing is asked. */
@@ -18,13 +20,14 @@ export interface Results {
   readonly cases: readonly CaseResult[]
   readonly quiet: readonly QuietResult[]
   readonly pairs: readonly PairResult[]
+  readonly tones: readonly ToneResult[]
   readonly times: StepTimes
   readonly words: WordErrors | undefined
 }
 
 /** All rows of the table, in its order. */
 export function figuresOf(results: Results): Figure[] {
-  const { cases, quiet, pairs, times, words } = results
+  const { cases, quiet, pairs, tones, times, words } = results
   const calling = cases.filter(r => r.item.calls.length > 0)
   const factual = cases.filter(r => isJudged(r.item))
   const speaking = cases.flatMap(r => r.onsetMs ?? [])
@@ -44,6 +47,8 @@ export function figuresOf(results: Results): Figure[] {
     { key: 'noise.speech', title: 'time that it speaks in them', unit: '%', value: hours ? (100 * quiet.reduce((sum, q) => sum + q.spoken, 0)) / hours : undefined, n: hours, of: 'hours' },
     ...durations({ key: 'stop', title: 'stops when spoken over', of: 'pairs' }, pairs.map(p => p.stopMs), { p95: 300 }),
     share({ key: 'barge', title: 'answers the new sentence after it was spoken over', of: 'pairs' }, pairs, p => p.answerRight),
+    ...toneFigures(tones),
+    ...styleFigures([...cases, ...tones]),
     ...durations({ key: 'step', title: 'step, one thread of this CPU', of: 'steps' }, times.steps, { p95: 8 }),
     { key: 'host', title: 'share of the host in a step', unit: '%', value: stepMs ? 100 * (1 - times.graphMs / stepMs) : undefined, n: times.steps.length, of: 'steps' },
   ]

@@ -5,9 +5,11 @@ import { holdsValues, saysUnknown, wrongFacts, type Expected } from './answer.js
 import { sameCalls } from './calls.js'
 import type { Case } from './cases.js'
 import { FOCUS } from './focus.js'
-import { callsOf, firstSoundMs, wordsOf } from './heard.js'
+import { callsOf, firstSoundMs, soundOf, wordsOf } from './heard.js'
 import { play, tickMsOf } from './play.js'
+import { styleOf } from './run-tone.js'
 import { readUtterance, type Utterance } from './sounds.js'
+import { measureVoice, type VoiceMeasure } from './voice-measure.js'
 import type { OmniSession } from '../session.js'
 
 /** What the model made of one case. */
@@ -26,6 +28,9 @@ export interface CaseResult {
   /** The reply came to its end by itself. */
   readonly ended: boolean
   readonly speechTicks: number
+  readonly style: string
+  /** How the reply sounds; undefined when it is silent. */
+  readonly sounds: VoiceMeasure | undefined
 }
 
 export interface Played {
@@ -37,10 +42,10 @@ export interface Played {
 export async function runCase(session: OmniSession, folder: string, item: Case, expected: Expected, signal?: AbortSignal): Promise<Played> {
   const utterance = await readUtterance(join(folder, item.wav), session.inputRate)
   const said = await play(session, { facts: item.facts, samples: utterance.samples, room: utterance.span.room }, signal)
-  return { said, result: judge(item, expected, said, utterance, tickMsOf(session)) }
+  return { said, result: judge(item, expected, said, utterance, tickMsOf(session), session.outputRate) }
 }
 
-export function judge(item: Case, expected: Expected, said: readonly Said[], { span }: Pick<Utterance, 'span'>, tickMs: number): CaseResult {
+export function judge(item: Case, expected: Expected, said: readonly Said[], { span }: Pick<Utterance, 'span'>, tickMs: number, rate: number): CaseResult {
   const text = wordsOf(said)
   const calls = callsOf(said)
   const sound = firstSoundMs(said, tickMs)
@@ -54,5 +59,7 @@ export function judge(item: Case, expected: Expected, said: readonly Said[], { s
     onsetMs: sound === undefined ? undefined : sound - span.endMs,
     ended: said.findLast(s => s.mark)?.mark === 'end',
     speechTicks: said.filter(s => s.speech).length,
+    style: styleOf(said),
+    sounds: measureVoice(soundOf(said), rate),
   }
 }

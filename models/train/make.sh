@@ -24,12 +24,11 @@ py replies --count 5000
 py features --weights "$PARLEY_WORK/oww" --beds 400 --rounds 2
 done_once() { [ -f "$PARLEY_WORK/done-$1" ]; }
 mark() { touch "$PARLEY_WORK/done-$1"; }
-done_once codec || { py train_codec --minutes 26; mark codec; }
 py encode
-done_once voice || { py train_codec --decoder-only --minutes 22 --rate 8e-4 --data target replies; mark voice; }
+done_once codec || { py train_codec --minutes 40 --batch 12; mark codec; }
 done_once text || { py train --stage text --minutes 15 --focus 0.75 --floor 0.5; mark text; }
 done_once ear || { py train_ear --wall 6; mark ear; }
-done_once joint || { py train --stage joint --wall 115 --focus 0.85 --positions 2000 --threads 2 --floor 0.05 --rate 1.8e-3; mark joint; }
+done_once joint || { py train --stage joint --wall 115 --focus 0.8 --floor 0.05 --rate 1.8e-3; mark joint; }
 py export --weights "$PARLEY_WORK/oww"
 py quantise --turns 14 --kinds cpu
 py bundle --golden ../../test/fixtures/where-is-the-restroom.wav --facts "restroom: left of the entrance" "hours: 8 to 20" --expect "restroom left entrance"

@@ -3,7 +3,7 @@ import { lossAgainst, verdictOf, type Figure } from '../../models/eval/figure.js
 import { figuresOf, lossFigure, unjudged, type Results } from '../../models/eval/figures.js'
 import { caseOf, figureOf, resultOf } from './eval-kit.js'
 
-const none: Results = { cases: [], quiet: [], pairs: [], words: undefined, times: { steps: [], graphMs: 0 } }
+const none: Results = { cases: [], quiet: [], tones: [], pairs: [], words: undefined, times: { steps: [], graphMs: 0 } }
 const get = (results: Partial<Results>, key: string): Figure | undefined => figuresOf({ ...none, ...results }).find(f => f.key === key)
 
 t.test('calls are counted by what was held out, all and focus', async t => {
@@ -41,6 +41,22 @@ t.test('answers to noise are a rate', async t => {
   const quiet = [{ wav: 'a', kind: 'hum', hours: 0.25, replies: 1, spoken: 0.05, text: '' }, { wav: 'b', kind: 'music', hours: 0.25, replies: 0, spoken: 0, text: '' }]
   t.match(get({ quiet }, 'noise'), { value: 2, n: 0.5, unit: 'an hour' })
   t.match(get({ quiet }, 'noise.speech'), { value: 10 })
+})
+
+t.test('a tone of voice is answered in the style that it asks for, or not; each tone has its share', async t => {
+  const tone = (tone: string, wants: string, style: string): Results['tones'][number] => ({ item: { wav: 'a', tone, wants, voice: '', said: '', facts: [] }, style, text: '', sounds: undefined })
+  const tones = [tone('whispered', 'whisper', 'whisper'), tone('whispered', 'whisper', 'neutral'), tone('shouted', 'calm', 'calm')]
+  t.match(get({ tones }, 'tone.whispered'), { value: 50, n: 2, title: 'whispered to, it answers whisper' })
+  t.match(get({ tones }, 'tone.shouted'), { value: 100, n: 1 })
+})
+
+t.test('how a style sounds is the median of its replies, and is not told of two', async t => {
+  const reply = (style: string, pitch: number | undefined, level: number): ReturnType<typeof resultOf> => resultOf({ style, sounds: { pitch, voiced: pitch ? 0.8 : 0, level } })
+  const cases = [reply('whisper', undefined, -40), reply('whisper', undefined, -39), reply('whisper', undefined, -38), reply('calm', 90, -30), reply('calm', 91, -30)]
+  t.match(get({ cases }, 'style.whisper.voiced'), { value: 0, n: 3 })
+  t.match(get({ cases }, 'style.whisper.level'), { value: -39, unit: 'dB' })
+  t.equal(get({ cases }, 'style.whisper.pitch')?.value, undefined, 'a whisper has no pitch')
+  t.equal(get({ cases }, 'style.calm.pitch'), undefined)
 })
 
 t.test('the host has what the graph does not', async t => {

@@ -46,6 +46,7 @@ const lines = [
 ]
 await writeFile(join(folder, 'cases.jsonl'), lines.map(line => JSON.stringify(line)).join('\n'))
 await writeFile(join(folder, 'quiet.jsonl'), '{"wav": "quiet-0.wav", "kind": "silence"}\n{"wav": "quiet-1.wav", "kind": "hum", "facts": [["ping", "pong"]]}\n')
+await writeFile(join(folder, 'tones.jsonl'), '{"wav": "0.wav", "tone": "shouted", "wants": "calm", "voice": "x", "said": "ping"}\n{"wav": "quiet-0.wav", "tone": "shouted", "wants": "calm", "voice": "x", "said": "ping"}\n')
 
 const run = (options: Partial<EvalOptions> = {}): Promise<Evaluation> => evaluate({ cases: folder, bundle: tiny.folder, cacheFolder: tiny.folder, ...options })
 const evaluation = await run()
@@ -68,6 +69,11 @@ t.test('answers to sound that is not for it are counted an hour', async t => {
   t.same(evaluation.results.quiet.map(q => q.replies), [0, 1])
   t.equal(Math.round(figure('noise')?.value ?? 0), 2_250) // one in 1.6 s
   t.match(figure('noise.speech'), { value: 35 }) // it speaks in seven of twenty ticks
+})
+
+t.test('the style of an answer is the one that the model chose', async t => {
+  t.same(evaluation.results.tones.map(r => r.style), ['calm', 'neutral'])
+  t.match(figure('tone.shouted'), { value: 50, n: 2 })
 })
 
 t.test('a reply that is spoken over stops, and the new sentence is answered', async t => {

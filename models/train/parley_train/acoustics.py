@@ -76,3 +76,33 @@ def tilt(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def faster(x: np.ndarray, factor: float) -> np.ndarray:
     """Plays faster and higher by `factor` (0.9-1.1)."""
     return resample_poly(x, 200, int(round(200 * factor))).astype(np.float32)
+
+
+def whispered(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The same mouth without a voice: noise through the smooth envelope of each 8 ms (cepstral), with less bass, and softer."""
+    size, hop = 512, 128
+    window = np.hanning(size + 1)[:-1]
+    padded = np.pad(x, (size, size + hop))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * window
+    cepstrum = np.fft.irfft(np.log(np.abs(np.fft.rfft(frames)) + 1e-4))
+    cepstrum[:, 25:-24] = 0
+    envelope = np.exp(np.fft.rfft(cepstrum).real)
+    noise = np.lib.stride_tricks.sliding_window_view(rng.standard_normal(len(padded)), size)[::hop] * window
+    y = np.zeros(len(padded))
+    for i, frame in enumerate(np.fft.irfft(np.fft.rfft(noise) * envelope) * window):
+        y[i * hop:i * hop + size] += frame
+    y = lfilter([1, -0.75], [1], y[size:size + len(x)])
+    return (y * 0.4 * x.std() / (y.std() + 1e-9)).astype(np.float32)
+
+
+def shouted(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Higher, brighter, and pressed flat: a raised voice."""
+    x = faster(x, float(rng.uniform(1.1, 1.25)))
+    y = lfilter([1, -0.8], [1], x)
+    y = np.tanh(y / (y.std() + 1e-9) * 1.5)
+    return (y / (np.abs(y).max() + 1e-9)).astype(np.float32)
+
+
+def childlike(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A small head: formants and pitch up by a third or more."""
+    return faster(x, float(rng.uniform(1.32, 1.5)))

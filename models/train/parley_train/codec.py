@@ -43,12 +43,11 @@ class Block(nn.Module):
 
 
 class Books(nn.Module):
-    """Codes [B, T, BOOKS] -> latents: the sum of their vectors. `prosody` holds the values that the last book's codes stand for."""
+    """Codes [B, T, BOOKS] -> latents: the sum of their vectors."""
 
     def __init__(self) -> None:
         super().__init__()
         self.tables = nn.ModuleList([nn.Embedding(CODES, LATENT) for _ in range(BOOKS)])
-        self.register_buffer("prosody", torch.zeros(CODES, PROSODY))
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         return sum(table(codes[..., k]) for k, table in enumerate(self.tables))

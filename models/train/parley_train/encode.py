@@ -1,7 +1,7 @@
 """Target-voice pieces -> speech codes: `python -m parley_train.encode`. Written as `codes-<store>.npz`, with word onsets and F0.
 
 Phones come from the teacher's durations, pitch and loudness from the sound; nothing is learned but the 256 values of the last
-book (k-means over the first pieces, kept in `prosody.npy`: the codes stay valid).
+book (k-means over the first pieces, kept in `models/train/prosody.npy`: the codes stay valid; without that file it is made anew).
 """
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import argparse
 import numpy as np
 
 from .codec import BOOKS, CODES, FRAMES, PHONES, PROSODY, THIRDS
-from .paths import work
+from .paths import PROSODY_FILE, work
 from .store import RATE, Store
 from .synth import HOP
 
@@ -132,7 +132,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", nargs="+", default=["target", "replies"])
     args = parser.parse_args()
-    path, boxed = work("prosody.npy"), lambda xs: np.array([*xs, None], object)[:-1]
+    path, boxed = PROSODY_FILE, lambda xs: np.array([*xs, None], object)[:-1]
     if not path.exists():
         store = Store(work("teacher", "target"))
         np.save(path, centres_of(np.concatenate([measured(store, i)[1] for i in range(min(600, len(store.items)))]), np.random.default_rng(3)))

@@ -97,10 +97,15 @@ def babble_from(stores: list[Store]):
     return make
 
 
-def segment(sound: np.ndarray, words: list, rng: np.random.Generator, babble) -> tuple[np.ndarray, list]:
-    """One utterance as a microphone would hear it, with something before and after; the words' times in it."""
-    factor = float(rng.uniform(0.84, 1.22)) if rng.random() < 0.75 else 1.0  # other heads, other hurries
-    x = a.faster(sound, factor) if factor != 1.0 else sound
+TONES = {"whispered": a.whispered, "shouted": a.shouted, "childlike": a.childlike}
+TONED = 0.12  # of the pieces
+
+
+def segment(sound: np.ndarray, words: list, rng: np.random.Generator, babble) -> tuple[np.ndarray, list, str | None]:
+    """One utterance as a microphone would hear it, with something before and after; the words' times in it, and its tone."""
+    tone = str(rng.choice(list(TONES))) if rng.random() < TONED else None
+    factor = float(rng.uniform(0.84, 1.22)) if rng.random() < 0.75 and not tone else 1.0  # other heads, other hurries
+    x = TONES[tone](sound, rng) if tone else a.faster(sound, factor) if factor != 1.0 else sound
     scale = len(x) / len(sound)
     lead, tail = int(rng.uniform(0.3, 0.9) * RATE), int(1.1 * RATE)
     words = [(round(b * scale + lead / RATE * 1000), round(e * scale + lead / RATE * 1000)) for b, e in words]
@@ -111,14 +116,15 @@ def segment(sound: np.ndarray, words: list, rng: np.random.Generator, babble) ->
         y = a.tilt(y, rng)
     if rng.random() < 0.1:
         y = a.band(y, 250, rng.uniform(3300, 7000))
-    y = y / (np.abs(y).max() + 1e-6) * 10 ** (rng.uniform(-26, -2) / 20)
+    peak = {"whispered": (-34, -12), "shouted": (-8, 0)}.get(tone, (-26, -2))
+    y = y / (np.abs(y).max() + 1e-6) * 10 ** (rng.uniform(*peak) / 20)
     level = y[lead: lead + len(x)].std()
     noise, _ = background(len(y), rng, babble)
     snr = rng.uniform(8, 40) if rng.random() < 0.75 else rng.uniform(2, 10)
     y = y + noise * level * 10 ** (-snr / 20)
     if rng.random() < 0.05:
         y = y / np.abs(y).max() * rng.uniform(1.2, 2.5)
-    return np.clip(y, -1, 1).astype(np.float32), words
+    return np.clip(y, -1, 1).astype(np.float32), words, tone
 
 
 def bed(i: int, rng: np.random.Generator, babble, target: Store, others: list[Store]) -> tuple[np.ndarray, str]:
@@ -169,8 +175,8 @@ def main() -> None:
                     if done.get((name, j), 0) > turn:
                         continue
                     rng = np.random.default_rng([12, j, turn, "kokoro" in name])
-                    sound, words = segment(store.samples(j), item["words"], rng, babble)
-                    out.add(extract(sound), of=[name, j], words=words)
+                    sound, words, tone = segment(store.samples(j), item["words"], rng, babble)
+                    out.add(extract(sound), of=[name, j], words=words, **({"tone": tone} if tone else {}))
                     done[name, j] = turn + 1
                     added += 1
                     progress(len(out.items), len(store.items))

@@ -7,10 +7,12 @@ import numpy as np
 
 from .features import FeatureStore
 from .hearing import Sounds
-from .paths import work
+from .paths import PROSODY_FILE, work
 from .store import Store
+from .styles import ANSWERS, CHIME_TICKS, restyled
 from .teach import FOCUS, USERS
-from .timeline import CUT_LAG, READINGS, REPLY_LAG, Composer, Timeline
+from .timeline import CUT_LAG, READINGS, REPLY_LAG, TICK_MS, Composer, Timeline
+from .tokens import STYLES
 
 SCENES = [("talk", 0.68), ("reading", 0.10), ("typed", 0.06), ("quiet", 0.12), ("event", 0.04)]
 LATE = (0, 0, 0, 1, 2, 3, 5, 8)  # ticks
@@ -23,6 +25,7 @@ class Feed:
         self.stores = {n: Store(work("teacher", n)) for n in (*USERS, "replies", "target")}
         self.codes = {n: np.load(work(f"codes-{n}.npz"), allow_pickle=True) for n in ("replies", "target")}
         self.codes = {n: (list(z["codes"]), list(z["onsets"])) for n, z in self.codes.items()}
+        self.centres = np.load(PROSODY_FILE)
         replies: dict[tuple, list[int]] = {}
         for i in range(len(self.codes["replies"][0])):
             name, j = self.stores["replies"].items[i]["of"]
@@ -49,9 +52,14 @@ class Feed:
         name, j = self.users.items[u]["of"]
         return self.stores[name].items[j]
 
-    def speech(self, store: str, i: int) -> dict:
+    def speech(self, store: str, i: int, style: str) -> dict:
         codes, onsets = self.codes[store]
-        return {"codes": codes[i], "onsets": list(onsets[i])}
+        late = CHIME_TICKS * TICK_MS if style == "chime" else 0
+        return {"codes": restyled(codes[i], style, self.centres), "onsets": [t + late for t in onsets[i]]}
+
+    def style(self, u: int, reply: dict) -> str:
+        """Of a reply: its own, or the one that the person's tone asks for."""
+        return ANSWERS.get(self.users.items[u].get("tone"), "neutral") if reply["style"] == "neutral" else reply["style"]
 
     def turn(self) -> tuple[int, list[int]]:
         return self.rng.choice(self.core if self.rng.random() < self.focus else self.turns)
@@ -114,7 +122,8 @@ class Feed:
             if first + CUT_LAG < spoken_until - 1:  # the person speaks over the reply: it is cut
                 self.cut(line, first + CUT_LAG, min(rng.choice(LATE), spoken_until - 2 - first - CUT_LAG, last - first))
             start = last + REPLY_LAG
-            end = self.c.reply(line, start, reply["text"], reply["calls"], reply["style"], self.speech("replies", r), True)
+            style = self.style(u, reply)
+            end = self.c.reply(line, start, reply["text"], reply["calls"], style, self.speech("replies", r, style), True)
             spoken_until = end
             lead = int(self.users.items[turns[n + 1][0]]["words"][0][0] // 80) if n + 1 < len(turns) else 0
             if n + 1 < len(turns) and rng.random() < 0.55 and end - start > 8:
@@ -141,7 +150,8 @@ class Feed:
         rng, line, at = self.rng, Timeline(), self.rng.randint(0, 3)
         for _ in range(rng.randint(1, 3)):
             i = rng.randrange(len(self.codes["target"][0]))
-            end = self.c.reply(line, at, self.stores["target"].items[i]["text"], [], "neutral", self.speech("target", i), True)
+            style = rng.choice(STYLES) if rng.random() < 0.25 else "neutral"
+            end = self.c.reply(line, at, self.stores["target"].items[i]["text"], [], style, self.speech("target", i, style), True)
             for k in range(at, end):
                 line.text_known[k] = 0
             at = end + rng.randint(1, 4)
@@ -156,7 +166,7 @@ class Feed:
         taken = {k for k, _ in [*reply["facts"], *reply["absent"]]}
         self.c.facts(line, [tuple(f) for f in reply["facts"]] + self.c.distractors(rng, taken, rng.randint(0, 4), reply["intent"]), rng)
         at = self.c.typed(line, rng.randint(0, 6), self.piece(u)["text"], True)
-        end = self.c.reply(line, at, reply["text"], reply["calls"], reply["style"], self.speech("replies", r), True)
+        end = self.c.reply(line, at, reply["text"], reply["calls"], reply["style"], self.speech("replies", r, reply["style"]), True)
         line.extend(end + rng.randint(1, 5), True)
         return line
 

@@ -13,3 +13,6 @@ def work(*parts: str) -> Path:
     path = WORK.joinpath(*parts)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+PROSODY_FILE = TRAIN / "prosody.npy"
+"""What the codes of pitch and loudness stand for, [256, 3]: in the repository, so that codes of one day are valid on another."""

@@ -12,6 +12,7 @@ from collections import Counter
 from .domain import Domain
 from .paths import work
 from .store import Store
+from .styles import PACE
 from .teach import USERS, progress
 from .voices import Piper
 
@@ -53,7 +54,7 @@ def main() -> None:
         labels = reply_for(domain, users[name].items[j], rng)
         if labels is None or not labels["text"]:
             continue
-        s = voice.say(labels["text"], speed=rng.uniform(1.0, 1.12), noise=rng.uniform(0.2, 0.4))
+        s = voice.say(labels["text"], speed=rng.uniform(1.0, 1.12) * PACE.get(labels["style"], 1.0), noise=rng.uniform(0.2, 0.4))
         store.add(s.samples, s.rate, words=s.words, phones=s.phones, of=[name, j], **labels)
         i += 1
         progress(i, args.count)

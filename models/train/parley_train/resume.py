@@ -15,9 +15,11 @@ import onnx
 import torch
 from onnx import numpy_helper
 
+from .codec import Codec
 from .export import build, export
 from .model import save
 from .paths import BUNDLE, work
+from .train_codec import save as save_codec
 
 
 def constants(graph: onnx.GraphProto) -> dict[tuple[str, int], np.ndarray]:
@@ -90,6 +92,10 @@ def main() -> None:
         print(f"{part}: {len(found)} of {len(own)} tensors; afresh: {' '.join(missing) or 'none'}", flush=True)
         if part == "model":
             save(step.model, work(file), step=args.step)
+        else:
+            codec = Codec()
+            codec.load_state_dict({**codec.state_dict(), **module.state_dict()})
+            save_codec(codec, args.step)
     (work("tokenizer.json")).write_bytes((args.bundle / "tokenizer.json").read_bytes())
 
 

@@ -11,11 +11,13 @@ from torch.nn import functional as F
 
 from .codec import BOOKS, FRAMES, Codec, hertz, voicing
 from .encode import trimmed
-from .paths import work
+from .paths import PROSODY_FILE, work
 from .store import RATE, Store
+from .styles import CHIME_TICKS, chime_codes, chime_sound, whisper_of
 from .synth import HOP
 
 CROP_TOKENS = 14
+WHISPERED, CHIMES = 0.1, 0.02  # of the pieces
 MELS = 80
 
 
@@ -48,10 +50,18 @@ class Voice:
         self.stores = [Store(work("teacher", n)) for n in names]
         kept = [np.load(work(f"codes-{n}.npz"), allow_pickle=True) for n in names]
         self.labels = [(list(z["codes"]), list(z["f0"])) for z in kept]
+        self.centres = np.load(PROSODY_FILE)
         self.items = [(s, i) for s, (codes, _) in enumerate(self.labels) for i in range(len(codes)) if len(codes[i]) > 6]
 
-    def get(self, s: int, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def get(self, s: int, i: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         store = self.stores[s]
+        kind = rng.random()
+        if kind < CHIMES:
+            (sound, f0), still = chime_sound(), CROP_TOKENS - CHIME_TICKS
+            return (np.pad(sound, (0, still * HOP * FRAMES)), np.pad(chime_codes(), ((0, still), (0, 0))), np.pad(f0, (0, still * FRAMES)))
+        if kind < CHIMES + WHISPERED:
+            sound, codes = whisper_of(trimmed(store.items[i], store.samples(i)), self.labels[s][0][i], self.centres)
+            return sound, codes, np.zeros_like(self.labels[s][1][i])
         return trimmed(store.items[i], store.samples(i)), self.labels[s][0][i], self.labels[s][1][i]
 
     def batch(self, size: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -60,7 +70,7 @@ class Voice:
         sound, f0 = np.zeros((size, n * HOP), np.float32), np.zeros((size, n), np.float32)
         codes = np.zeros((size, CROP_TOKENS, BOOKS), np.int64)
         for b in range(size):
-            x, c, p = self.get(*self.items[int(rng.integers(len(self.items) // 40)) * 40 + int(rng.integers(1, 40))])
+            x, c, p = self.get(*self.items[int(rng.integers(len(self.items) // 40)) * 40 + int(rng.integers(1, 40))], rng)
             start = int(rng.integers(0, max(1, len(c) - CROP_TOKENS + 1)))
             m = min(CROP_TOKENS, len(c) - start)
             codes[b, :m] = c[start:start + m]
@@ -106,7 +116,6 @@ def main() -> None:
         saved = torch.load(path)
         codec.load_state_dict(saved["codec"])
         step = saved["step"]
-    codec.books.prosody.copy_(torch.from_numpy(np.load(work("prosody.npy"))))
     parameters = [*codec.books.parameters(), *codec.decoder.parameters()]
     optimiser = torch.optim.AdamW(parameters, args.rate, betas=(0.9, 0.98), weight_decay=0.01)
     voice, began, log = Voice(args.data), time.process_time(), open(work("logs", "codec.tsv"), "a")
