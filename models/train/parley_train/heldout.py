@@ -2,7 +2,8 @@
 
 Writes WAV files and `cases.jsonl`: what was said, by which voice, the site's facts, and what the answer must do. Sets:
 `voices` (held-out voices, known phrasings), `phrasings` (known voices, held-out phrasings), `both`. Nothing here is a label from a
-recogniser. `--quiet-minutes M` writes M minutes to which no answer is due (`quiet-*.wav`, listed in `quiet.jsonl`); see quiet.py.
+recogniser. `--tones N` writes N requests whispered, shouted or in a child's voice, with the style that each asks for (`tones.jsonl`).
+`--quiet-minutes M` writes M minutes to which no answer is due (`quiet-*.wav`, listed in `quiet.jsonl`); see quiet.py.
 """
 from __future__ import annotations
 
@@ -15,10 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from .domain import Domain
+from .features import TONES
 from .paths import work
 from .quiet import Talk, beds
 from .spoken import spoken
 from .store import RATE, resample
+from .styles import ANSWERS
 from .teach import ESPEAK, FOCUS, intent_weight
 from .timeline import READINGS, Composer
 from .tokens import Tokenizer
@@ -60,10 +63,10 @@ class Speakers:
         return rng.choice(neural) if rng.random() < 0.6 else rng.choice([v for v in pool if v not in neural])
 
 
-def microphone(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A quiet room, the speech at a usual level, half a second before it."""
+def microphone(samples: np.ndarray, rng: np.random.Generator, loudest: float | None = None) -> np.ndarray:
+    """A quiet room, the speech at a usual level (or with this peak, dB), half a second before it."""
     peak = float(np.abs(samples).max()) or 1.0
-    x = np.concatenate([np.zeros(RATE // 2, np.float32), samples / peak * 10 ** (rng.uniform(-12, -3) / 20), np.zeros(RATE // 2, np.float32)])
+    x = np.concatenate([np.zeros(RATE // 2, np.float32), samples / peak * 10 ** ((rng.uniform(-12, -3) if loudest is None else loudest) / 20), np.zeros(RATE // 2, np.float32)])
     return x + (rng.standard_normal(len(x)) * 10 ** (rng.uniform(-66, -54) / 20)).astype(np.float32)
 
 
@@ -79,11 +82,30 @@ def write_quiet(out: Path, minutes: int, speakers: Speakers, composer: Composer)
         print(name, kind, flush=True)
 
 
+def write_tones(out: Path, count: int, domain: Domain, speakers: Speakers, composer: Composer) -> None:
+    """Held-out voices and plain requests in a tone. Goes on where it was."""
+    index, tones = out / "tones.jsonl", list(TONES)
+    done = len(index.read_text().splitlines()) if index.exists() else 0
+    names = sorted(n for n in FOCUS if domain.intents[n].get("user") and domain.intents[n].get("style", "neutral") == "neutral")
+    for i in range(done, count):
+        rng, tone = random.Random(f"tone {i}"), tones[i % len(tones)]
+        name = rng.choice(names)
+        e = domain.exchange(name, rng, "train")
+        facts = list(e.facts) + composer.distractors(rng, {k for k, _ in e.facts}, rng.randint(1, 4), name)
+        voice = speakers.pick(True, rng)
+        sound = TONES[tone](speakers.say(e.user, voice, rng), np.random.default_rng([22, i]))
+        loudest = {"whispered": -22, "shouted": -1}.get(tone, -6)
+        write_wav(out / f"tone-{i:03d}.wav", microphone(sound, np.random.default_rng([23, i]), loudest))
+        with open(index, "a") as f:
+            f.write(json.dumps({"wav": f"tone-{i:03d}.wav", "tone": tone, "wants": ANSWERS[tone], "voice": voice, "said": e.user, "facts": facts}) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--kokoro", type=Path, required=True)
+    parser.add_argument("--tones", type=int, default=0)
     parser.add_argument("--quiet-minutes", type=int, default=0)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -114,6 +136,7 @@ def main() -> None:
             f.write(json.dumps(case) + "\n")
         if i % 25 == 0:
             print(i, group, voice, "|", e.user, flush=True)
+    write_tones(args.out, args.tones, domain, speakers, composer)
     write_quiet(args.out, args.quiet_minutes, speakers, composer)
 
 
