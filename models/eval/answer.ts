@@ -14,6 +14,7 @@ export interface Expected {
   /** Nobody says these by mistake: the person did, or the reply that was meant does. */
   readonly allowed: string
   readonly missing: boolean
+  readonly said: string
 }
 
 export function expectedOf(item: Case, tools: readonly Tool[], written: (text: string) => string): Expected {
@@ -23,6 +24,7 @@ export function expectedOf(item: Case, tools: readonly Tool[], written: (text: s
     facts: item.facts.map(([key, value]) => [written(key), written(value)]),
     allowed: written(`${item.said} ${item.reply}`),
     missing: item.missing,
+    said: written(item.said),
   }
 }
 

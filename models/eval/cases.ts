@@ -38,6 +38,10 @@ export type QuietCase = z.infer<typeof QuietCase>
 export const ToneCase = z.object({ wav: FileName, tone: z.string(), wants: z.string(), voice: z.string(), said: z.string(), facts: Facts.default([]) })
 export type ToneCase = z.infer<typeof ToneCase>
 
+/** A line of `people.jsonl`: a recording of a real person, and the package that carries it. */
+export const PersonCase = z.object({ wav: FileName, said: z.string(), from: z.string(), calls: z.array(z.string()).default([]) })
+export type PersonCase = z.infer<typeof PersonCase>
+
 export interface Cases {
   readonly folder: string
   readonly cases: readonly Case[]
@@ -45,9 +49,10 @@ export interface Cases {
   readonly hash: string
   readonly quiet: readonly QuietCase[]
   readonly tones: readonly ToneCase[]
+  readonly people: readonly PersonCase[]
 }
 
-/** Reads the lists; `quiet.jsonl` and `tones.jsonl` may be missing. Throws `eval-cases` with the file, the line and the reason. */
+/** Reads the lists; all but `cases.jsonl` may be missing. Throws `eval-cases` with the file, the line and the reason. */
 export async function readCases(folder: string): Promise<Cases> {
   const list = join(folder, 'cases.jsonl')
   const text = await readFile(list, 'utf8').catch((cause: unknown) => {
@@ -59,6 +64,7 @@ export async function readCases(folder: string): Promise<Cases> {
     hash: createHash('sha256').update(text).digest('hex'),
     quiet: await readOptional(join(folder, 'quiet.jsonl'), QuietCase),
     tones: await readOptional(join(folder, 'tones.jsonl'), ToneCase),
+    people: await readOptional(join(folder, 'people.jsonl'), PersonCase),
   }
 }
 

@@ -13,6 +13,7 @@ import { FOCUS } from './focus.js'
 import { needSameCases, readBase, type BaseReport, type Report } from './report.js'
 import { runCase, type CaseResult } from './run-case.js'
 import { pairsOf, runPair, type PairResult } from './run-pair.js'
+import { runPerson, type PersonResult } from './run-person.js'
 import { runQuiet, type QuietResult } from './run-quiet.js'
 import { runTone, type ToneResult } from './run-tone.js'
 import { SpeechFolder, judgeSpeech } from './speech-errors.js'
@@ -77,6 +78,8 @@ export async function evaluate(options: EvalOptions): Promise<Evaluation> {
   }
   const tones: ToneResult[] = []
   for (const item of cases.tones) tones.push(await runTone(session, cases.folder, item, signal))
+  const people: PersonResult[] = []
+  for (const item of cases.people) people.push(await runPerson(session, cases.folder, item, written, signal))
   const pairs: PairResult[] = []
   const wanted = pairsOf(results, options.pairs ?? MOST_PAIRS)
   for (const [i, [first, second]] of wanted.entries()) {
@@ -88,7 +91,7 @@ export async function evaluate(options: EvalOptions): Promise<Evaluation> {
   if (speech?.count && options.python !== undefined) progress(`an independent ear listens to ${speech.count} replies`)
   const words = speech?.count && options.python !== undefined ? await judgeSpeech(options.python, speech.list, speech.count) : undefined
 
-  const all: Results = { cases: results, quiet, tones, pairs, words, times: session }
+  const all: Results = { cases: results, quiet, tones, people, pairs, words, times: session }
   const figures: Figure[] = figuresOf(all)
   if (base) figures.push(lossFigure(figures, base.figures, base.bundle.precision))
   const part = partOf(cases, chosen.length, options)

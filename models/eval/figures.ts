@@ -4,6 +4,8 @@ import { durations, lossAgainst, share, type Figure } from './figure.js'
 import type { BaseReport } from './report.js'
 import type { CaseResult } from './run-case.js'
 import type { PairResult } from './run-pair.js'
+import { wordErrorRate, type Hearing } from './hearing.js'
+import type { PersonResult } from './run-person.js'
 import type { QuietResult } from './run-quiet.js'
 import type { ToneResult } from './run-tone.js'
 import type { WordErrors } from './speech-errors.js'
@@ -21,13 +23,14 @@ export interface Results {
   readonly quiet: readonly QuietResult[]
   readonly pairs: readonly PairResult[]
   readonly tones: readonly ToneResult[]
+  readonly people: readonly PersonResult[]
   readonly times: StepTimes
   readonly words: WordErrors | undefined
 }
 
 /** All rows of the table, in its order. */
 export function figuresOf(results: Results): Figure[] {
-  const { cases, quiet, pairs, tones, times, words } = results
+  const { cases, quiet, pairs, tones, people, times, words } = results
   const calling = cases.filter(r => r.item.calls.length > 0)
   const factual = cases.filter(r => isJudged(r.item))
   const speaking = cases.flatMap(r => r.onsetMs ?? [])
@@ -47,11 +50,20 @@ export function figuresOf(results: Results): Figure[] {
     { key: 'noise.speech', title: 'time that it speaks in them', unit: '%', value: hours ? (100 * quiet.reduce((sum, q) => sum + q.spoken, 0)) / hours : undefined, n: hours, of: 'hours' },
     ...durations({ key: 'stop', title: 'stops when spoken over', of: 'pairs' }, pairs.map(p => p.stopMs), { p95: 300 }),
     share({ key: 'barge', title: 'answers the new sentence after it was spoken over', of: 'pairs' }, pairs, p => p.answerRight),
+    ...SETS.map(set => heardFigure(set, NAMES[set], cases.flatMap(r => (r.item.set === set ? [r.hearing] : [])))),
+    ...(people.length ? [
+      heardFigure('people', 'real people', people.map(p => p.hearing)),
+      share({ key: 'people.spoke', title: 'answers real people (prose, playing cards, digits: mostly not for it)', of: 'recordings' }, people, p => p.text !== '' || p.calls.length > 0),
+    ] : []),
     ...toneFigures(tones),
     ...styleFigures([...cases, ...tones]),
     ...durations({ key: 'step', title: 'step, one thread of this CPU', of: 'steps' }, times.steps, { p95: 8 }),
     { key: 'host', title: 'share of the host in a step', unit: '%', value: stepMs ? 100 * (1 - times.graphMs / stepMs) : undefined, n: times.steps.length, of: 'steps' },
   ]
+}
+
+function heardFigure(key: string, who: string, all: readonly Hearing[]): Figure {
+  return { key: `heard.${key}`, title: `words that it heard wrong, ${who}`, unit: '%', value: wordErrorRate(all), n: all.reduce((sum, h) => sum + h.words, 0), of: 'words' }
 }
 
 /** For each set: all intents, then the focus ones. */

@@ -6,6 +6,7 @@ import { sameCalls } from './calls.js'
 import type { Case } from './cases.js'
 import { FOCUS } from './focus.js'
 import { callsOf, firstSoundMs, soundOf, wordsOf } from './heard.js'
+import { heardOf, hearing, type Hearing } from './hearing.js'
 import { play, tickMsOf } from './play.js'
 import { styleOf } from './run-tone.js'
 import { readUtterance, type Utterance } from './sounds.js'
@@ -29,6 +30,9 @@ export interface CaseResult {
   readonly ended: boolean
   readonly speechTicks: number
   readonly style: string
+  /** What it wrote down of what was said, and how far off that is. */
+  readonly heard: string
+  readonly hearing: Hearing
   /** How the reply sounds; undefined when it is silent. */
   readonly sounds: VoiceMeasure | undefined
 }
@@ -48,6 +52,7 @@ export async function runCase(session: OmniSession, folder: string, item: Case, 
 export function judge(item: Case, expected: Expected, said: readonly Said[], { span }: Pick<Utterance, 'span'>, tickMs: number, rate: number): CaseResult {
   const text = wordsOf(said)
   const calls = callsOf(said)
+  const heard = heardOf(said)
   const sound = firstSoundMs(said, tickMs)
   return {
     item, expected, text, calls,
@@ -59,7 +64,7 @@ export function judge(item: Case, expected: Expected, said: readonly Said[], { s
     onsetMs: sound === undefined ? undefined : sound - span.endMs,
     ended: said.findLast(s => s.mark)?.mark === 'end',
     speechTicks: said.filter(s => s.speech).length,
-    style: styleOf(said),
+    style: styleOf(said), heard, hearing: hearing(expected.said, heard),
     sounds: measureVoice(soundOf(said), rate),
   }
 }

@@ -3,7 +3,7 @@
 Writes WAV files and `cases.jsonl`: what was said, by which voice, the site's facts, and what the answer must do. Sets:
 `voices` (held-out voices, known phrasings), `phrasings` (known voices, held-out phrasings), `both`. Nothing here is a label from a
 recogniser. `--tones N` writes N requests whispered, shouted or in a child's voice, with the style that each asks for (`tones.jsonl`).
-`--quiet-minutes M` writes M minutes to which no answer is due (`quiet-*.wav`, listed in `quiet.jsonl`); see quiet.py.
+Recordings of real people that installed packages carry are listed in `people.jsonl`; see people.py. `--quiet-minutes M` writes M minutes to which no answer is due (`quiet-*.wav`, listed in `quiet.jsonl`); see quiet.py.
 """
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import numpy as np
 from .domain import Domain
 from .features import TONES
 from .paths import work
+from .people import write_people
 from .quiet import Talk, beds
 from .spoken import spoken
 from .store import RATE, resample
@@ -136,6 +137,7 @@ def main() -> None:
             f.write(json.dumps(case) + "\n")
         if i % 25 == 0:
             print(i, group, voice, "|", e.user, flush=True)
+    print(write_people(args.out, write_wav), "recordings of real people", flush=True)
     write_tones(args.out, args.tones, domain, speakers, composer)
     write_quiet(args.out, args.quiet_minutes, speakers, composer)
 
