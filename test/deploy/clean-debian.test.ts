@@ -1,27 +1,14 @@
-import { copyFile, cp, mkdir, mkdtemp, readFile, readdir, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { tinyBundle } from '../models/tiny-bundle.js'
 import { Container, whyNot } from './container.js'
+import { handedOver } from './handed-over.js'
 import { ROOT } from './tree.js'
 
 // A minute on an idle machine: 120 MB are packed, unpacked and synced, and some packages are fetched.
 t.setTimeout(480_000)
 const skip = whyNot()
-
-/** What a vendor hands over: this very tree, built, with a node and a small model in it. */
-async function handedOver(t: Test): Promise<string> {
-  const from = await mkdtemp(join(tmpdir(), 'parley-vendor-tree-'))
-  t.teardown(() => rm(from, { recursive: true, force: true }))
-  for (const name of ['dist', 'deploy', 'systemd', 'docs', 'package.json', 'package-lock.json']) await cp(join(ROOT, name), join(from, name), { recursive: true })
-  await mkdir(join(from, 'bin'))
-  await copyFile(await realpath(process.execPath), join(from, 'bin/node'))
-  await using bundle = await tinyBundle()
-  await cp(bundle.folder, join(from, 'models/pico'), { recursive: true })
-  await symlink('/dependencies', join(from, 'node_modules'))
-  return from
-}
 
 /** Every file with its size and time; what a container itself writes when it is entered left out. */
 async function picture(box: Container): Promise<string[]> {
@@ -29,7 +16,8 @@ async function picture(box: Container): Promise<string[]> {
 }
 
 t.test('deploy/install.sh alone makes a clean Debian a device with the real runtime, and takes it away again', { skip }, async t => {
-  const from = await handedOver(t)
+  await using bundle = await tinyBundle()
+  const from = await handedOver(t, bundle.folder)
   const see = { '/source': from, '/dependencies': join(ROOT, 'node_modules') }
   await using box = await Container.prepare(false)
   const installer = ['sh', '/source/deploy/install.sh']

@@ -53,9 +53,10 @@ export class Container implements AsyncDisposable {
     return stdout + stderr
   }
 
-  async boot(see: Readonly<Record<string, string>> = {}): Promise<void> {
+  /** `network`: with that of this machine, where a test's broker is. */
+  async boot(see: Readonly<Record<string, string>> = {}, { network = false } = {}): Promise<void> {
     const binds = Object.entries(see).map(([inside, folder]) => `--bind-ro=${folder}:${inside}`)
-    this.#child = spawn('systemd-nspawn', ['-q', '-D', this.folder, '--register=no', '--keep-unit', '--private-network', ...binds, '-b', '--console=pipe'], { stdio: ['ignore', 'ignore', 'ignore'] })
+    this.#child = spawn('systemd-nspawn', ['-q', '-D', this.folder, '--register=no', '--keep-unit', ...(network ? [] : ['--private-network']), ...binds, '-b', '--console=pipe'], { stdio: ['ignore', 'ignore', 'ignore'] })
     for (let i = 0; i < 300; i++) {
       await delay(200)
       const children = await readFile(`/proc/${this.#child.pid}/task/${this.#child.pid}/children`, 'utf8').catch(() => '')
