@@ -71,30 +71,40 @@ class Feed:
         return line
 
     def fill(self, line: Timeline) -> None:
-        """Puts beds where no person is heard: long stretches, changing now and then."""
+        """Puts beds where no person is heard: stretches that change now and then. Some are a room in which somebody is about to
+        speak, or has just spoken, and nobody does: the change of a room alone must say nothing."""
         at = 0
         while at < len(line):
             if line.features[at] is not None:
                 at += 1
                 continue
-            item = self.rng.randrange(len(self.beds.items))
-            bed = self.beds.get(item)
-            start = self.rng.randrange(max(1, len(bed) - 20))
-            for row in bed[start:]:
+            bed = self.empty_room() if self.rng.random() < 0.3 else self.beds.get(self.rng.randrange(len(self.beds.items)))
+            start = self.rng.randrange(max(1, len(bed) - 4))
+            for row in bed[start: start + self.rng.randint(4, 60)]:
                 if at >= len(line) or line.features[at] is not None:
                     break
                 line.features[at] = row
                 at += 1
 
+    def empty_room(self) -> np.ndarray:
+        """What was recorded before a person's first word, or well after the last."""
+        u = self.rng.randrange(len(self.users.items))
+        rows, words = self.users.get(u), self.users.items[u]["words"]
+        before, after = int(words[0][0] // 80) - 1, int(words[-1][1] // 80) + 4
+        return rows[:before] if before > 1 and self.rng.random() < 0.6 or after >= len(rows) - 1 else rows[after:]
+
     def person(self, line: Timeline, begin: int, u: int) -> tuple[int, int]:
-        """A person's piece from tick `begin`; returns the ticks of its first word's start and its last word's end."""
-        rows, item = self.users.get(u), self.users.items[u]
+        """A person's piece from tick `begin`, often without all of the silence before it; returns the ticks of its first word's
+        start and its last word's end."""
+        rows, words = self.users.get(u), self.users.items[u]["words"]
+        skip = self.rng.randint(0, max(0, int(words[0][0] // 80) - 1)) if self.rng.random() < 0.7 else 0
+        rows, words = rows[skip:], [(b - 80 * skip, e - 80 * skip) for b, e in words]
         line.extend(begin + len(rows), True)
         for k, row in enumerate(rows):
             line.features[begin + k] = row
         line.people.append((begin, len(rows), self.piece(u)["text"]))
-        last = self.c.hear(line, begin, self.piece(u)["text"], item["words"], True)
-        return begin + int(item["words"][0][0] // 80), last
+        last = self.c.hear(line, begin, self.piece(u)["text"], words, True)
+        return begin + int(words[0][0] // 80), last
 
     def talk(self) -> Timeline:
         rng, line, taken, facts, events = self.rng, Timeline(), set(), [], []

@@ -32,6 +32,7 @@ class Size:
     hidden: int = 512
     vocabulary: int = 1536
     ear: int = 256
+    ear_blocks: int = 6
     depth: int = 384
 
     @classmethod
@@ -40,14 +41,14 @@ class Size:
 
 
 class Ear(nn.Module):
-    """Front-end features -> width; causal, three blocks of five ticks."""
+    """Front-end features -> width; causal, blocks of five ticks each."""
 
     def __init__(self, size: Size) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(FEATURES))
         self.register_buffer("scale", torch.ones(FEATURES))
         self.stem = nn.Linear(FEATURES, size.ear)
-        self.blocks = nn.ModuleList([Block(size.ear, 5, 2) for _ in range(3)])
+        self.blocks = nn.ModuleList([Block(size.ear, 5, 2) for _ in range(size.ear_blocks)])
         self.norm = nn.LayerNorm(size.ear)
         self.out = nn.Linear(size.ear, size.width)
 

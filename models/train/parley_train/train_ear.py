@@ -46,6 +46,8 @@ def main() -> None:
     parser.add_argument("--file", default="pico.pt", help="checkpoint in the work folder")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    torch.set_float32_matmul_precision("medium")
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
     seed = int(time.time())
     torch.manual_seed(seed)
     rng = random.Random(seed)
