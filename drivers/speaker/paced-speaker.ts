@@ -146,15 +146,16 @@ export class PacedSpeaker implements Speaker {
     }
   }
 
-  /** Sends the turn's chunks as they are due, until there are none. Never throws. */
+  /** Sends the turn's chunks as they are due, until the device has taken them all or is given up. Never throws. */
   async #pump(turn: Turn): Promise<void> {
     turn.pumping = true
     const { clock } = this.#host
     let waitedSince = clock.now()
-    while (turn.chunks.length && !turn.over.signal.aborted) {
+    while ((turn.chunks.length || turn.line.untaken) && !turn.over.signal.aborted) {
       const now = clock.now()
+      const last = turn.chunks.length === 0 // a device can hang on an answer's last sound too
       const early = turn.line.end - now - (AHEAD_MS - CHUNK_MS)
-      const full = turn.line.untaken >= AHEAD_MS / CHUNK_MS
+      const full = last || turn.line.untaken >= AHEAD_MS / CHUNK_MS
       if (full && now - Math.max(waitedSince, this.#lastTakenAt) > HANG_MS) {
         this.#hangs++
         this.#host.log.warn({ driver: this.name }, 'speaker takes no sound: restarted')

@@ -16,10 +16,12 @@ const variants: Record<string, () => Promise<Killable>> = {
 }
 
 for (const [name, open] of Object.entries(variants)) {
-  t.test(`the process of ${name} is killed 20 times while it speaks, and speaks on each time`, async t => {
+  t.test(`the process of ${name} is killed 20 times while it speaks, and speaks on each time`, { timeout: 120_000 }, async t => {
     const speaker = await open()
+    t.teardown(() => speaker[Symbol.asyncDispose]())
     await using monitor = await server.record('spk.monitor')
     let speaking = true
+    t.teardown(() => { speaking = false })
     const writing = (async () => { while (speaking) await speaker.write(tone(80)) })()
     const back: number[] = []
     for (let n = 0; n < 20; n++) {
@@ -33,13 +35,12 @@ for (const [name, open] of Object.entries(variants)) {
     }
     speaking = false
     await writing
-    await speaker.drain()
+    await speaker.drain(AbortSignal.timeout(10_000))
     const heard = speaker.flush()
     t.ok(heard > 0)
     t.equal(speaker.flush(), 0)
     t.equal(speaker.health().counters['crashes'], 20)
     t.comment(`${name}: sound again p50 ${quantile(back, 0.5).toFixed(0)} ms, most ${Math.max(...back).toFixed(0)} ms after the kill; ${speaker.health().counters['lostMs']} ms of speech lost`)
     t.ok(Math.max(...back) < 3_000)
-    await speaker[Symbol.asyncDispose]()
   })
 }

@@ -27,6 +27,16 @@ t.test('a speaker that hangs is restarted after a second, and the rest is heard'
   await speaker[Symbol.asyncDispose]()
 })
 
+t.test('a speaker that hangs on the last chunk of an answer is restarted too, and the answer ends', { timeout: 10_000 }, async t => {
+  const speaker = await fake.open(fake.schema.parse({ driver: 'fake', hangsAfter: 1 }), testHost())
+  t.teardown(() => speaker[Symbol.asyncDispose]())
+  await speaker.write(tone(40))
+  await speaker.drain(AbortSignal.timeout(5_000))
+  t.equal(speaker.health().counters['hangs'], 1)
+  t.equal(speaker.health().counters['lostMs'], 20)
+  t.ok(speaker.health().ok)
+})
+
 t.test('a flush while it hangs returns at once, and the next words are spoken', async t => {
   const speaker = await fake.open(fake.schema.parse({ driver: 'fake', hangsAfter: 3 }), testHost())
   const writing = speaker.write(tone(400))
