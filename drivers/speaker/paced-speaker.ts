@@ -173,7 +173,7 @@ export class PacedSpeaker implements Speaker {
   }
 
   #send(turn: Turn, chunk: Float32Array, now: number): void {
-    const place = turn.line.sent((chunk.length * 1000) / this.rate, now)
+    const place = turn.line.sent(now)
     for (const listener of this.#listeners) listener.played({ at: place.startsAt, rate: this.rate, samples: chunk })
     const taken = (): void => {
       this.#lastTakenAt = this.#host.clock.now()

@@ -10,9 +10,10 @@ interface Chunk {
  */
 export class PlayoutLine {
   readonly #open: Chunk[] = []
+  /** Lengths of what was written and not sent. */
+  readonly #unsent: number[] = []
   #heardBefore = 0
   #lostMs = 0
-  #writtenMs = 0
   /** Monotonic ms at which all that was sent will have sounded. */
   #end = -Infinity
   /** The end of what the device is known to have. */
@@ -32,10 +33,12 @@ export class PlayoutLine {
   }
 
   written(ms: number): void {
-    this.#writtenMs += ms
+    this.#unsent.push(ms)
   }
 
-  sent(ms: number, now: number): Chunk {
+  /** The oldest of what was written goes to the device. */
+  sent(now: number): Chunk {
+    const ms = this.#unsent.shift() ?? 0
     const chunk: Chunk = { startsAt: Math.max(now, this.#end), ms, state: 'sent' }
     this.#end = chunk.startsAt + ms
     this.#open.push(chunk)
@@ -61,7 +64,7 @@ export class PlayoutLine {
   deviceGone(now: number): void {
     for (const chunk of this.#open) {
       if (chunk.state !== 'taken') continue
-      const heard = Math.min(chunk.ms, Math.max(0, now - chunk.startsAt))
+      const heard = heardOf(chunk, now)
       this.#lostMs += chunk.ms - heard
       chunk.ms = heard
     }
@@ -80,16 +83,25 @@ export class PlayoutLine {
       if (chunk?.state === 'taken') this.#heardBefore += chunk.ms
     }
     let heard = this.#heardBefore
-    for (const chunk of this.#open) if (chunk.state === 'taken') heard += Math.min(chunk.ms, Math.max(0, now - chunk.startsAt))
+    for (const chunk of this.#open) heard += heardOf(chunk, now)
     return heard
   }
 
-  /** Written, and neither heard nor lost. */
+  /**
+   * Written, and neither heard nor lost. A sum over what is left, for the difference of three totals is never quite 0 once
+   * a device broke off in the middle of a chunk.
+   */
   queuedMs(now: number): number {
-    return Math.max(0, this.#writtenMs - this.heardMs(now) - this.#lostMs)
+    let queued = this.#unsent.reduce((sum, ms) => sum + ms, 0)
+    for (const chunk of this.#open) if (!this.#over(chunk, now)) queued += chunk.ms - heardOf(chunk, now)
+    return queued
   }
 
   #over(chunk: Chunk, now: number): boolean {
     return chunk.state === 'lost' || (chunk.state === 'taken' && chunk.startsAt + chunk.ms <= now)
   }
+}
+
+function heardOf(chunk: Chunk, now: number): number {
+  return chunk.state === 'taken' ? Math.min(chunk.ms, Math.max(0, now - chunk.startsAt)) : 0
 }
