@@ -28,7 +28,7 @@ export class SpeakerProcess {
   constructor(config: ChildConfig) {
     this.#child = fork(CHILD, [JSON.stringify(config)], { serialization: 'advanced', stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: [] })
     // The last words of ALSA say why a device cannot be opened.
-    this.#child.stderr?.on('data', (bytes: Buffer) => { this.#why = (this.#why + bytes.toString()).slice(-400) })
+    this.#child.stderr?.on('data', (bytes: Buffer) => { this.#why = (this.#why + bytes.toString()).slice(-4_000) })
     this.ready = this.#expect(0)
     this.ready.catch(() => {}) // whoever needs it ready, awaits it
     this.gone = new Promise(resolve => {
@@ -51,9 +51,10 @@ export class SpeakerProcess {
     return this.#child.pid
   }
 
-  /** Why it ended, as far as it said. */
+  /** Why it ended, as far as it said: the last line that names an error, for Node closes an uncaught one with its own version. */
   get why(): string {
-    return this.#why.trim().split('\n').at(-1) ?? ''
+    const lines = this.#why.trim().split('\n')
+    return lines.findLast(line => /^\S*error\b/i.test(line)) ?? lines.at(-1) ?? ''
   }
 
   /** Resolves when the device has the chunk; rejects when the process ended before, or a flush took it back. */

@@ -1,4 +1,4 @@
-"""User sound in rooms and noise -> front-end features, computed once: `python -m parley_train.features --per-piece 1`.
+"""User sound in rooms and noise -> front-end features, computed once: `python -m parley_train.features --weights OWW --rounds 2`.
 
 Kept per segment: features [ticks, FEATURES] in float16, word times in the segment, and which user piece it is. Beds are
 segments to which no answer is due: quiet, noise, music, foreign talk, and what is left of the device's own voice.
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -63,6 +64,20 @@ class FeatureStore:
         with open(self.index, "a") as f:
             f.write(json.dumps(item) + "\n")
         self.items.append(item)
+
+    def take(self, other: "FeatureStore") -> None:
+        """Moves what `other` holds to the end of this store."""
+        if other.items:
+            at = self.items[-1]["at"] + self.items[-1]["n"] if self.items else 0
+            with open(self.data, "r+b" if self.data.exists() else "wb") as f:
+                f.seek(at * FEATURES * 2)
+                f.write(other.data.read_bytes()[: (other.items[-1]["at"] + other.items[-1]["n"]) * FEATURES * 2])
+            items = [{**x, "at": at + x["at"]} for x in other.items]
+            with open(self.index, "a") as f:
+                f.writelines(json.dumps(x) + "\n" for x in items)
+            self.items += items
+        for path in (other.index, other.data):
+            path.unlink(missing_ok=True)
 
     def get(self, i: int) -> np.ndarray:
         if self._map is None:
@@ -143,47 +158,50 @@ def bed(i: int, rng: np.random.Generator, babble, target: Store, others: list[St
     return np.clip(x, -1, 1).astype(np.float32), kind
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--weights", required=True, help="folder with openWakeWord's melspectrogram.onnx and embedding_model.onnx")
-    parser.add_argument("--beds", type=int, default=500)
-    parser.add_argument("--follow", type=float, default=0, help="go on for this many minutes as new pieces appear")
-    parser.add_argument("--rounds", type=int, default=1)
-    args = parser.parse_args()
-    from pathlib import Path
-    extract, target = Extractor(Path(args.weights)), Store(work("teacher", "target"))
-    names = sorted(USERS, key=lambda n: "kokoro" not in n)  # the most like people first
-    stores = [Store(work("teacher", n)) for n in names]
-    babble, began = babble_from(stores), time.time()
-    beds = FeatureStore("beds")
+def beds_of(args: argparse.Namespace) -> None:
+    extract, target = Extractor(args.weights), Store(work("teacher", "target"))
+    stores = [Store(work("teacher", n)) for n in USERS]
+    beds, babble = FeatureStore("beds"), babble_from(stores)
     for i in range(len(beds.items), args.beds):
-        rng = np.random.default_rng([11, i])
-        sound, kind = bed(i, rng, babble, target, stores)
+        sound, kind = bed(i, np.random.default_rng([11, i]), babble, target, stores)
         beds.add(extract(sound), kind=kind)
         progress(i, args.beds)
-    out = FeatureStore("users")
-    done = {}
-    for item in out.items:
-        done[tuple(item["of"])] = done.get(tuple(item["of"]), 0) + 1
-    while True:
-        stores = [Store(work("teacher", n)) for n in names]
-        added = 0
-        for name, store in zip(names, stores):
-            rounds = args.rounds * (3 if "kokoro" in name else 1)  # few of them, and the most like people
-            for turn in range(rounds):
-                for j, item in enumerate(store.items):
-                    if done.get((name, j), 0) > turn:
-                        continue
-                    rng = np.random.default_rng([12, j, turn, "kokoro" in name])
-                    sound, words, tone = segment(store.samples(j), item["words"], rng, babble)
-                    out.add(extract(sound), of=[name, j], words=words, **({"tone": tone} if tone else {}))
-                    done[name, j] = turn + 1
-                    added += 1
+
+
+def segments_of(worker: int, args: argparse.Namespace) -> None:
+    """Every `workers`-th piece that has fewer segments than it is to have, into a store of this worker's own."""
+    extract, done = Extractor(args.weights), Counter()
+    names = sorted(USERS, key=lambda n: "kokoro" not in n)  # the most like people first
+    stores = [Store(work("teacher", n)) for n in names]
+    babble, out = babble_from(stores), FeatureStore(f"users-{worker}")
+    for item in [*FeatureStore("users").items, *out.items]:
+        done[tuple(item["of"])] += 1
+    for name, store in zip(names, stores):
+        for turn in range(args.rounds * (3 if "kokoro" in name else 1)):  # few of them, and the most like people
+            for j in range(worker, len(store.items), args.workers):
+                if done[name, j] > turn:
+                    continue
+                rng = np.random.default_rng([12, j, turn, "kokoro" in name])
+                sound, words, tone = segment(store.samples(j), store.items[j]["words"], rng, babble)
+                out.add(extract(sound), of=[name, j], words=words, **({"tone": tone} if tone else {}))
+                done[name, j] = turn + 1
+                if worker == 0:
                     progress(len(out.items), len(store.items))
-        if time.time() - began > args.follow * 60:
-            break
-        if not added:
-            time.sleep(5)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--weights", type=Path, required=True, help="folder with openWakeWord's melspectrogram.onnx and embedding_model.onnx")
+    parser.add_argument("--beds", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    beds_of(args)  # also makes the front end's graph, once
+    torch.multiprocessing.spawn(segments_of, (args,), args.workers)
+    users = FeatureStore("users")
+    for path in sorted(users.index.parent.glob("users-*.jsonl")):
+        users.take(FeatureStore(path.stem))
+    print(f"{len(users.items)} segments", flush=True)
 
 
 if __name__ == "__main__":
