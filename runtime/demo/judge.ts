@@ -18,16 +18,22 @@ export interface DemoResult {
   readonly missing: readonly string[]
 }
 
+/** Nobody speaks on for longer against a device that does not stop, ms. */
+const STOP_LIMIT_MS = 1_000
+
 /** `answers`: the replies to it. `before`: the reply that it should have interrupted. */
 export function judge(turn: DemoTurn, answers: readonly TurnEvent[], before: TurnEvent | undefined): string[] {
   const missing: string[] = []
   const words = new Set(answers.flatMap(a => a.text.toLowerCase().split(/[^\p{L}\p{N}']+/u)))
   if (turn.expect.silent && answers.length) missing.push('silence')
   for (const word of turn.expect.words) if (!words.has(word.toLowerCase())) missing.push(`the word "${word}"`)
-  const { tool } = turn.expect
+  const { anyOf, tool } = turn.expect
+  if (anyOf.length && !anyOf.some(word => words.has(word.toLowerCase()))) missing.push(`one of the words ${anyOf.join(', ')}`)
   if (tool && !answers.some(a => a.tools.some(c => c.name === tool.name && same(c.args, tool.args)))) missing.push(`the call ${callText(tool)}`)
   if (!turn.expect.silent && answers.length === 0) missing.push('an answer')
+  else if (!turn.expect.silent && answers.every(a => a.firstSound === null)) missing.push('an answer that sounds')
   if (turn.interrupts && !before?.interrupted) missing.push('to stop the answer before it')
+  else if (turn.interrupts && (before?.bargeInMs ?? 0) > STOP_LIMIT_MS) missing.push(`to stop within ${STOP_LIMIT_MS} ms`)
   return missing
 }
 

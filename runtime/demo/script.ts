@@ -8,6 +8,8 @@ import { factsSettings, readingsSettings } from '../config/site.js'
 const expectation = z.strictObject({
   /** Each must occur in the answer, as a word. */
   words: z.array(z.string().min(1)).default([]),
+  /** One of these must. */
+  anyOf: z.array(z.string().min(1)).default([]),
   tool: z.strictObject({ name: z.string().min(1), args: z.record(z.string(), z.union([z.string(), z.number()])).default({}) }).optional(),
   /** No answer may come: it was not said to the device. */
   silent: z.boolean().default(false),

@@ -11,6 +11,8 @@ import { loadScript } from '../../runtime/demo/script.js'
 import { openStage } from '../../runtime/demo/stage.js'
 import { ScriptedModel, attentive, defaults, silentLog } from './fakes.js'
 
+t.setTimeout(200_000)
+
 const folder = await mkdtemp(join(tmpdir(), 'parley-demo-'))
 t.teardown(() => rm(folder, { recursive: true }))
 await writeWav(join(folder, 'person.wav'), { rate: 16_000, samples: Float32Array.from({ length: 12_800 }, (_, i) => 0.4 * Math.sin(i / 7)) })

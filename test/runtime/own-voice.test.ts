@@ -41,7 +41,7 @@ async function ownVoice(t: Tap, mode: 'gate' | 'off', replies: number, replyTick
   await using server = await SoundServer.start() // the microphone hears the speaker
   server.useHere()
   const model = new ScriptedModel(talkative(replies, replyTicks))
-  await using talk = await openTalk(model, { config: { microphone: { ...defaults.microphone, driver: 'pulse', device: 'mic' }, speaker: { driver: 'speaker' }, echo: { mode } } as Partial<typeof defaults> })
+  await using talk = await openTalk(model, { config: { microphone: { ...defaults.microphone, driver: 'pulse', device: 'mic' }, speaker: { driver: 'speaker' }, playout: { ...defaults.playout, volume: 1 }, echo: { mode } } as Partial<typeof defaults> })
   await using recording = await server.record('mic')
   const limitMs = replies * (replyTicks + PAUSE_TICKS) * 80 + 10_000
   t.ok(await until(() => talk.turns().length === replies, limitMs), `${talk.turns().length} turns are over`)

@@ -1,0 +1,69 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { readWav, writeWav } from '../../base/wav.js'
+import { loadBundle } from '../../models/bundle/load.js'
+import { openSession, runGolden } from '../../models/engine/index.js'
+import { converse } from '../../runtime/converse/converse.js'
+import type { ConversationEvent } from '../../runtime/conversation/events.js'
+import { defaults, silentLog } from './fakes.js'
+
+// The model that is shipped, through the real engine: what holds for the scripted models must hold for it.
+t.setTimeout(240_000)
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+const PICO = join(ROOT, 'models/pico')
+const fixture = (name: string): string => join(ROOT, 'test/fixtures', name)
+const folder = await mkdtemp(join(tmpdir(), 'parley-pico-'))
+t.teardown(() => rm(folder, { recursive: true, force: true }))
+
+async function hold(input: string, pace: 'real' | 'fast', facts: readonly string[]): Promise<ConversationEvent[]> {
+  const events: ConversationEvent[] = []
+  await using session = await openSession(PICO, { providers: ['cpu'], cacheFolder: folder })
+  await converse({ session, input, pace, facts, readings: [], output: join(folder, `${pace}.wav`), settings: defaults, onEvent: e => events.push(e), log: silentLog, signal: new AbortController().signal })
+  return events
+}
+
+/** What it said, called and felt, without the times of the machine. */
+const said = (events: readonly ConversationEvent[]): unknown[] => events.flatMap((e): unknown[] => {
+  if (e.type === 'text') return [['text', e.at, e.text]]
+  if (e.type === 'tool') return [['tool', e.at, e.name, e.args]]
+  return e.type === 'turn' ? [['turn', e.text, e.style, e.ended]] : []
+})
+
+t.test('the shipped pico hears its golden utterance and answers from the facts', async t => {
+  const bundle = await loadBundle(PICO)
+  await using session = await openSession(bundle, { providers: ['cpu'], cacheFolder: folder })
+  const { passed, missing, text } = await runGolden(session, bundle)
+  t.ok(passed, `${text}: ${missing.join(', ')}`)
+})
+
+t.test('pico says the same words at the same ticks at the fast pace as at the real one', async t => {
+  const facts = ['muffin: 2 euros', 'hours: 8 to 20']
+  const input = fixture('what-does-a-muffin-cost.wav')
+  const [real, fast] = [await hold(input, 'real', facts), await hold(input, 'fast', facts)]
+  t.ok(said(fast).length > 2, 'it has something to say')
+  t.same(said(fast), said(real))
+  const reply = await readWav(join(folder, 'fast.wav'))
+  t.ok(reply.samples.some(s => Math.abs(s) > 0.05), 'and it sounds')
+})
+
+t.test('the fact is read, not remembered: with another price the answer is another', async t => {
+  const answer = async (price: string): Promise<string> => {
+    const events = await hold(fixture('what-does-a-muffin-cost.wav'), 'fast', [`muffin: ${price}`, 'hours: 8 to 20'])
+    return events.filter(e => e.type === 'turn').map(e => e.text).join(' ')
+  }
+  const [two, seven] = [await answer('2 euros'), await answer('7 euros')]
+  t.match(two, /\b2\b/)
+  t.match(seven, /\b7\b/)
+  t.notMatch(seven, /\b2\b/)
+})
+
+t.test('a minute of a silent room: pico says nothing', async t => {
+  const input = join(folder, 'room.wav')
+  await writeWav(input, { rate: 16_000, samples: Float32Array.from({ length: 60 * 16_000 }, (_, i) => 0.0003 * Math.sin(i * i)) })
+  const events = await hold(input, 'fast', ['hours: 8 to 20'])
+  t.same(said(events), [])
+})
