@@ -13,7 +13,7 @@ const ROUNDS = 50
 /** A reply is longer than any round, so that each is cut. */
 const REPLY_TICKS = 60
 /** What the server and the recorder still hold when the turn is told, ms. */
-const SETTLE_MS = 120
+const SETTLE_MS = 40
 
 t.test(`a person speaks over ${ROUNDS} replies, each at another moment, through the real speaker process and sound server: silence, and each turn is told once`, { timeout: 190_000 }, async t => {
   await using server = await SoundServer.start({ loopback: false })
