@@ -62,7 +62,7 @@ if [ "$uninstall" = yes ]; then
   do_it rm -rf "$root/etc/systemd/system/parley.target.wants"
   do_it rm -f "$root/etc/systemd/system/parley.service.d/notify.conf"
   do_it rmdir "$root/etc/systemd/system/parley.service.d" 2>/dev/null || true # an owner's own files stay there
-  do_it rm -f "$root/usr/lib/sysusers.d/parley.conf" "$root/usr/lib/tmpfiles.d/parley.conf" "$root/etc/udev/rules.d/70-parley.rules" "$root/etc/systemd/journald.conf.d/parley.conf" "$root/usr/local/bin/parley"
+  do_it rm -f "$root/usr/lib/sysusers.d/parley.conf" "$root/usr/lib/tmpfiles.d/parley.conf" "$root/etc/udev/rules.d/70-parley.rules" "$root/etc/systemd/journald.conf.d/parley.conf" "$root/etc/pulse/default.pa.d/parley.pa" "$root/etc/pipewire/pipewire-pulse.conf.d/parley.conf" "$root/usr/local/bin/parley"
   do_it rm -rf "$root/opt/parley" "$root/var/lib/parley-update"
   if [ "$purge" = yes ]; then do_it rm -rf "$root/etc/parley" "$root/var/lib/parley" "$root/var/lib/parley-screen" "$root/var/log/parley"; fi
   if live; then do_it systemctl daemon-reload; fi
@@ -118,6 +118,11 @@ copy "$from/systemd/sysusers.d/parley.conf" "$root/usr/lib/sysusers.d/parley.con
 copy "$from/systemd/tmpfiles.d/parley.conf" "$root/usr/lib/tmpfiles.d/parley.conf" 644
 copy "$from/systemd/udev/70-parley.rules" "$root/etc/udev/rules.d/70-parley.rules" 644
 copy "$from/systemd/journald.conf.d/parley.conf" "$root/etc/systemd/journald.conf.d/parley.conf" 644
+# Behind the server's echo canceller, from its next start on. Whichever of the two servers runs reads its own file.
+if [ "$audio" = pulse ]; then
+  copy "$from/deploy/sound/parley.pa" "$root/etc/pulse/default.pa.d/parley.pa" 644
+  copy "$from/deploy/sound/parley-pipewire.conf" "$root/etc/pipewire/pipewire-pulse.conf.d/parley.conf" 644
+fi
 # The guard is what undoes a bad release, so it is no part of any.
 copy "$from/deploy/update/boot-guard.sh" "$root/opt/parley/guard/boot-guard.sh" 755
 for script in fallback.sh try-again.sh note-stop.sh updater.sh; do copy "$from/deploy/fallback/$script" "$root/opt/parley/guard/$script" 755; done
@@ -155,6 +160,7 @@ if [ ! -f "$root/etc/parley/parley.toml" ]; then
     text='# Written by install.sh; yours from now on. parley check-config checks it.\n[microphone]\ndriver = "alsa"\n\n[speaker]\ndriver = "speaker"\n'
   else
     say 'sound: the PipeWire or PulseAudio server; other programs play as well, some 10 to 30 ms are added'
+    say 'echo: the server loads a WebRTC canceller at its next start (parley_mic, parley_speaker); parley doctor --echo measures it'
     text='# Written by install.sh; yours from now on. parley check-config checks it.\n[microphone]\ndriver = "pulse"\n\n[speaker]\ndriver = "pipe"\n'
   fi
   if [ "$dry" = yes ]; then say "would: write $root/etc/parley/parley.toml"

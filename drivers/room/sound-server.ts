@@ -16,6 +16,8 @@ export interface SoundServerOptions {
   readonly echoCancel?: boolean
   /** Connects the speaker to the room, so that the microphone hears it. Default true. */
   readonly loopback?: boolean
+  /** A file of further PulseAudio commands that it reads at each start. */
+  readonly include?: string
 }
 
 /**
@@ -169,6 +171,7 @@ export class SoundServer implements AsyncDisposable {
       'set-default-source mic',
       ...(this.#options.loopback === false ? [] : ['load-module module-loopback source=spk.monitor sink=room latency_msec=40 source_dont_move=1 sink_dont_move=1']),
       ...(this.#options.echoCancel ? [ECHO_CANCEL] : []),
+      ...(this.#options.include ? [`.include ${this.#options.include}`] : []),
     ].join('\n') + '\n'
   }
 

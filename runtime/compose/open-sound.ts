@@ -1,24 +1,47 @@
 import { ParleyError } from '../../base/errors.js'
 import type { Host, Microphone, Speaker } from '../../drivers/contract.js'
+import { findEchoCanceller, type EchoCanceller } from '../../drivers/echo/echo-cancel.js'
 import { openDriver } from '../../drivers/table.js'
 import type { Config } from '../config/schema.js'
 import { hasSoundCard, soundServer, speakerPackageIsBuilt } from './sound-devices.js'
 
 const NO_SOUND = 'There is neither a sound server nor a sound card. `parley doctor` says more; `parley converse` and `parley demo` need none.'
 
-/** The configured microphone; `auto` takes the sound server's, else the sound card's. Throws `device-missing`. */
+/** The server's echo canceller, unless a device was named, here or by the server's own variable. */
+async function canceller(config: Readonly<Record<string, unknown>>, variable: 'PULSE_SOURCE' | 'PULSE_SINK'): Promise<EchoCanceller | undefined> {
+  if (config['device'] !== undefined || process.env[variable]) return undefined
+  try {
+    return await findEchoCanceller()
+  } catch {
+    return undefined // no server answers: whoever opens the device says so
+  }
+}
+
+/**
+ * The configured microphone; `auto` takes the sound server's, else the sound card's. Where no device is named, the server's
+ * is the one behind its echo canceller, if it has one. Throws `device-missing`.
+ */
 export async function openMicrophone(config: Config['microphone'], host: Host): Promise<Microphone> {
   const { driver, ...rest } = config
+  if (driver === 'pulse' || (driver === 'auto' && (await soundServer()))) {
+    const source = (await canceller(config, 'PULSE_SOURCE'))?.source
+    return openDriver('microphone', 'pulse', source ? { ...rest, device: source } : rest, host)
+  }
   if (driver !== 'auto') return openDriver('microphone', driver, rest, host)
-  if (await soundServer()) return openDriver('microphone', 'pulse', rest, host)
   if (await hasSoundCard()) return openDriver('microphone', 'alsa', rest, host)
   throw new ParleyError('device-missing', 'there is no microphone', { hint: NO_SOUND })
 }
 
-/** The configured speaker; `auto` takes the package `speaker` where it is built, else a player program; without any device, nothing sounds. */
+/**
+ * The configured speaker; `auto` takes the package `speaker` where it is built, else a player program; without any device, nothing sounds.
+ * Where no device is named and the server has an echo canceller, a player program plays into it, so that it knows what we say.
+ */
 export async function openSpeaker(config: Config['speaker'], rate: number, host: Host): Promise<Speaker> {
   const { driver, ...given } = config
   const rest = { rate, ...given }
+  const intoServer = driver === 'auto' || (driver === 'pipe' && given['program'] !== 'aplay')
+  const sink = intoServer ? (await canceller(config, 'PULSE_SINK'))?.sink : undefined
+  if (sink) return openDriver('speaker', 'pipe', { ...rest, program: 'pacat', device: sink }, host)
   if (driver !== 'auto') return openDriver('speaker', driver, rest, host)
   const server = await soundServer()
   if (!server && !(await hasSoundCard())) {

@@ -49,7 +49,7 @@ export function soundChecks(config: Config, host: Host, echo: boolean): Check[] 
       what: 'echo cancellation', needed: false,
       look: async () => {
         const canceller = await findEchoCanceller()
-        if (!canceller) return { state: 'warn', seen: 'the sound server has no canceller; only the gate keeps our own voice out', mend: 'pactl load-module module-echo-cancel aec_method=webrtc source_name=parley_mic sink_name=parley_speaker aec_args="analog_gain_control=0 digital_gain_control=0"' }
+        if (!canceller) return { state: 'warn', seen: 'the sound server has no canceller; only the gate keeps our own voice out', mend: 'pactl load-module module-echo-cancel aec_method=webrtc source_name=parley_mic sink_name=parley_speaker aec_args="analog_gain_control=0 digital_gain_control=0" (until the server ends; deploy/install.sh --audio pulse makes it last)' }
         if (!echo) return { state: 'ok', seen: `${canceller.source}; not measured`, mend: 'parley doctor --echo plays a sound and measures it' }
         const { cancelledDb, echoOverNoiseDb } = await measureEchoCanceller(canceller)
         const seen = `the echo (${figure(echoOverNoiseDb)} dB over the noise) is ${figure(cancelledDb)} dB softer behind ${canceller.source}`

@@ -75,6 +75,17 @@ t.test('--uninstall removes the program and keeps what is the owner\'s; --purge 
   t.same((await everything(root)).filter(n => n.startsWith('etc/parley') || n.startsWith('var/lib/parley')), [])
 })
 
+t.test('--audio pulse gives the sound server, PulseAudio or PipeWire, its echo canceller; --uninstall takes it back', { skip }, async t => {
+  const from = await sourceTree(t, '')
+  const root = await emptyRoot(t)
+  await install(from, root, '--audio', 'pulse')
+  const files = ['etc/pulse/default.pa.d/parley.pa', 'etc/pipewire/pipewire-pulse.conf.d/parley.conf'].map(name => join(root, name))
+  for (const file of files) t.match(await readFile(file, 'utf8'), /module-echo-cancel source_name=parley_mic sink_name=parley_speaker aec_method=webrtc/)
+  t.match(await readFile(join(root, 'etc/parley/parley.toml'), 'utf8'), /driver = "pulse"/)
+  await install(from, root, '--uninstall')
+  for (const file of files) await t.rejects(stat(file), { code: 'ENOENT' })
+})
+
 t.test('JetPack is recognised, an old one and another system are refused', { skip }, async t => {
   const from = await sourceTree(t, '')
   const jetson = await emptyRoot(t, 'ID=ubuntu\nVERSION_ID="22.04"\n')
