@@ -4,7 +4,7 @@ import type { Reading } from '../../base/frames.js'
 import { Feed } from '../sensors/feed.js'
 
 export const presenceSettings = z.strictObject({
-  /** The name of the readings: `person arrived`, `person left`. */
+  /** The name of the readings: `person arrived`, `person waiting`, `person left`. */
   source: z.string().min(1).default('person'),
   /** Between two looks for a face, ms. */
   everyMs: z.number().int().min(50).max(10_000).default(250),
@@ -14,12 +14,14 @@ export const presenceSettings = z.strictObject({
   arriveMs: z.number().int().min(0).max(10_000).default(400),
   /** No face for so long: who looks at their phone has not left. */
   leaveMs: z.number().int().min(100).max(60_000).default(2_500),
+  /** Who has been there for so long is waiting; told once a visit. */
+  waitMs: z.number().int().min(1_000).max(600_000).default(20_000),
 })
 export type PresenceSettings = z.infer<typeof presenceSettings>
 
 /** A camera that also tells who comes and goes. */
 export interface PresenceCamera extends Camera {
-  /** `arrived` and `left`. One consumer. */
+  /** `arrived`, `waiting` and `left`. One consumer. */
   readings(): AsyncIterable<Reading>
 }
 
@@ -37,11 +39,13 @@ export const canRest = (driver: Driver): driver is RestingCamera => driver.kind 
 export class Presence {
   readonly #settings: PresenceSettings
   readonly #feed = new Feed<Reading>(16)
-  readonly #counters = { looks: 0, arrived: 0, left: 0, stayedSeconds: 0 }
+  readonly #counters = { looks: 0, arrived: 0, waiting: 0, left: 0, stayedSeconds: 0 }
   #firstAt: number | undefined
   #lastAt = -Infinity
   #hits = 0
   #present = false
+  #arrivedAt = 0
+  #waits = false
   #stayedMs = 0
   #lookAt: number | undefined
 
@@ -74,9 +78,14 @@ export class Presence {
     if (this.#present) this.#stayedMs += Math.max(0, at - (this.#lookAt ?? at))
     this.#lookAt = Math.max(at, this.#lookAt ?? at)
     const unseenMs = at - this.#lastAt
-    if (this.#present && unseenMs >= this.#settings.leaveMs) this.#turn(false, at)
-    // One look may miss a face that is there; two looks may not.
-    else if (!this.#present && unseenMs > 2 * this.#settings.everyMs + 100) this.#forget()
+    if (this.#present && unseenMs >= this.#settings.leaveMs) {
+      this.#turn(false, at)
+    } else if (this.#present && !this.#waits && at - this.#arrivedAt >= this.#settings.waitMs) {
+      this.#waits = true
+      this.#tell('waiting', at)
+    } else if (!this.#present && unseenMs > 2 * this.#settings.everyMs + 100) {
+      this.#forget() // one look may miss a face that is there; two looks may not
+    }
   }
 
   end(): void {
@@ -85,8 +94,12 @@ export class Presence {
 
   #turn(present: boolean, at: number): void {
     this.#present = present
+    ;[this.#arrivedAt, this.#waits] = [at, false]
     if (!present) this.#forget()
-    const value = present ? 'arrived' : 'left'
+    this.#tell(present ? 'arrived' : 'left', at)
+  }
+
+  #tell(value: 'arrived' | 'waiting' | 'left', at: number): void {
     this.#counters[value]++
     this.#feed.push({ source: this.#settings.source, at, value })
   }

@@ -22,6 +22,8 @@ import { openMicrophone, openSpeaker } from './open-sound.js'
 
 /** Everything must be closed in 2 s (issue); what has not closed by then is left behind. */
 const CLOSE_LIMIT_MS = 1_500
+/** So long after the model last gave anything they are still talking: 10 s of 80 ms. */
+const TALKING_TICKS = 125
 
 export interface RuntimeOptions {
   readonly config: Config
@@ -235,6 +237,8 @@ export class Runtime implements AsyncDisposable {
     const { source, value, unit } = reading
     // Straight to the actuators, before anything else is done with it: the model may be dead.
     if (this.#options.config.tools.stopSources.includes(source) && value !== false && value !== 'released') this.stop()
+    // Who has just been answered is not waiting.
+    if (value === 'waiting' && this.#conversation && this.#conversation.quietTicks < TALKING_TICKS) return
     if (this.#told.get(source)?.value === value) return
     this.#told.set(source, { source, value, ...(unit ? { unit } : {}) })
     this.#conversation?.tell(reading)

@@ -32,6 +32,12 @@ t.test('without a face for 2.5 s the person has left, told once', async t => {
   t.same((await watch(`1111${'.'.repeat(30)}`)).told, [['arrived', 500], ['left', 3_250]])
 })
 
+t.test('someone who stays for 20 s is waiting: told once a visit', async t => {
+  const { told } = await watch(`${'1'.repeat(200)}${'.'.repeat(20)}${'1'.repeat(100)}`)
+  t.same(told.map(([value]) => value), ['arrived', 'waiting', 'left', 'arrived', 'waiting'])
+  t.equal((told[1]?.[1] ?? 0) - (told[0]?.[1] ?? 0), 20_000)
+})
+
 t.test('how long people stayed is counted over all visits', async t => {
   const { counters } = await watch(`11111${'.'.repeat(20)}11111${'.'.repeat(20)}`)
   t.match(counters, { arrived: 2, left: 2, stayedSeconds: 6 })
