@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { quantile, round } from '../conversation/statistics.js'
-import type { DemoResult } from '../demo/judge.js'
+import { NOT_STOPPED, type DemoResult } from '../demo/judge.js'
 
 export interface TalkBench {
   readonly stage: string
@@ -10,6 +10,9 @@ export interface TalkBench {
   readonly firstSoundMs: { readonly p50: number | null; readonly p95: number | null }
   /** Onset of the speech that interrupts → silence, ms. */
   readonly bargeInMs: { readonly p50: number | null; readonly p95: number | null }
+  /** Interruptions, and how many of them did not stop the answer: those have no time above. */
+  readonly bargeIns: number
+  readonly notStopped: number
   readonly allTurnsGood: boolean
 }
 
@@ -29,7 +32,9 @@ export async function benchTalk(main: string, bundle: string, script: string, st
     const values = turns.map(pick).filter((v): v is number => v !== null)
     return { p50: round(quantile(values, 0.5)), p95: round(quantile(values, 0.95)) }
   }
-  return { stage: talks[0]?.stage ?? stage, turns: turns.length, firstSoundMs: of(r => r.soundedMs ?? r.firstSoundMs), bargeInMs: of(r => r.silentMs ?? r.bargeInMs), allTurnsGood: talks.every(t => t.ok) }
+  const stopped = turns.filter(r => r.bargeInMs !== null).length
+  const notStopped = turns.filter(r => r.missing.includes(NOT_STOPPED)).length
+  return { stage: talks[0]?.stage ?? stage, turns: turns.length, firstSoundMs: of(r => r.soundedMs ?? r.firstSoundMs), bargeInMs: of(r => r.silentMs ?? r.bargeInMs), bargeIns: stopped + notStopped, notStopped, allTurnsGood: talks.every(t => t.ok) }
 }
 
 async function demo(args: string[]): Promise<Talk | string> {

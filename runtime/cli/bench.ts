@@ -16,14 +16,14 @@ same run, the real-time factor, the cold start, memory and idle processor of all
 the end of speech → first sound and barge-in → silence.
 
   --steps N     default 500        --seconds N   of idling, default 10
-  --rounds N    of the demo, default 1; 0 leaves it out
+  --rounds N    of the demo, default 5; 0 leaves it out
   --stage KIND  room (default): through a private sound server; file: without
 
 Exit codes: 0 measured, 3 a wrong bundle, 4 something is missing here.`
 
 async function run(args: readonly string[]): Promise<number> {
   const values = parse(args, {
-    bundle: { type: 'string' }, steps: { type: 'string', default: '500' }, seconds: { type: 'string', default: '10' }, rounds: { type: 'string', default: '1' },
+    bundle: { type: 'string' }, steps: { type: 'string', default: '500' }, seconds: { type: 'string', default: '10' }, rounds: { type: 'string', default: '5' },
     stage: { type: 'string', default: 'room' }, json: { type: 'boolean', default: true },
   })
   const whole = (name: 'steps' | 'seconds' | 'rounds', least: number): number => {

@@ -18,6 +18,8 @@ export interface DemoResult {
   readonly missing: readonly string[]
 }
 
+export const NOT_STOPPED = 'to stop the answer before it'
+
 /** Nobody speaks on for longer against a device that does not stop, ms. */
 const STOP_LIMIT_MS = 1_000
 
@@ -32,7 +34,7 @@ export function judge(turn: DemoTurn, answers: readonly TurnEvent[], before: Tur
   if (tool && !answers.some(a => a.tools.some(c => c.name === tool.name && same(c.args, tool.args)))) missing.push(`the call ${callText(tool)}`)
   if (!turn.expect.silent && answers.length === 0) missing.push('an answer')
   else if (!turn.expect.silent && answers.every(a => a.firstSound === null)) missing.push('an answer that sounds')
-  if (turn.interrupts && !before?.interrupted) missing.push('to stop the answer before it')
+  if (turn.interrupts && !before?.interrupted) missing.push(NOT_STOPPED)
   else if (turn.interrupts && (before?.bargeInMs ?? 0) > STOP_LIMIT_MS) missing.push(`to stop within ${STOP_LIMIT_MS} ms`)
   return missing
 }

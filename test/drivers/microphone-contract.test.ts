@@ -7,6 +7,7 @@ import * as alsa from '../../drivers/microphone/alsa.js'
 import * as fake from '../../drivers/microphone/fake.js'
 import * as pulse from '../../drivers/microphone/pulse.js'
 import * as wav from '../../drivers/microphone/wav.js'
+import { drivers } from '../../drivers/table.js'
 import { SoundServer } from '../../drivers/room/sound-server.js'
 import { children, sleep, testHost, tone } from './host.js'
 
@@ -23,6 +24,8 @@ const variants: Record<string, (host: Host) => Promise<Microphone>> = {
   pulse: host => pulse.open(pulse.schema.parse({ driver: 'pulse', device: 'mic' }), host),
   alsa: host => alsa.open(alsa.schema.parse({ driver: 'alsa' }), host),
 }
+
+t.same(new Set(Object.keys(variants).map(name => name.split(',')[0])), new Set(Object.keys(drivers.microphone)), 'every row of the table is here')
 
 for (const [name, open] of Object.entries(variants)) {
   t.test(`microphone ${name}: frames of 20 ms in order, stamped at capture; close ends them, twice is once`, async t => {

@@ -6,6 +6,7 @@ import * as nothing from '../../drivers/speaker/null.js'
 import * as pipe from '../../drivers/speaker/pipe.js'
 import * as card from '../../drivers/speaker/speaker.js'
 import * as wav from '../../drivers/speaker/wav.js'
+import { drivers } from '../../drivers/table.js'
 import { SoundServer } from '../../drivers/room/sound-server.js'
 import { children, sleep, testHost, tone } from './host.js'
 
@@ -20,9 +21,11 @@ const variants: Record<string, (host: Host) => Promise<Speaker>> = {
   fake: host => fake.open(fake.schema.parse({ driver: 'fake' }), host),
   speaker: host => card.open(card.schema.parse({ driver: 'speaker' }), host),
   'speaker, 48 kHz stereo': host => card.open(card.schema.parse({ driver: 'speaker', rate: 48_000, channels: 2 }), host),
-  pacat: host => pipe.open(pipe.schema.parse({ driver: 'pipe', device: 'spk' }), host),
-  aplay: host => pipe.open(pipe.schema.parse({ driver: 'pipe', program: 'aplay' }), host),
+  'pipe, pacat': host => pipe.open(pipe.schema.parse({ driver: 'pipe', device: 'spk' }), host),
+  'pipe, aplay': host => pipe.open(pipe.schema.parse({ driver: 'pipe', program: 'aplay' }), host),
 }
+
+t.same(new Set(Object.keys(variants).map(name => name.split(',')[0])), new Set(Object.keys(drivers.speaker)), 'every row of the table is here')
 
 for (const [name, open] of Object.entries(variants)) {
   t.test(`speaker ${name}: paces, says what was heard once, and lets go`, async t => {
