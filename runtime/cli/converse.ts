@@ -44,11 +44,14 @@ async function run(args: readonly string[]): Promise<number> {
     if (event.type === 'error') errors.push(event)
     if (!values.json && values.events !== '-') tellPerson(event)
   }
-  await using session = await openModel(bundlePath(values.bundle), config)
+  const readings = readingsOf(site.readings)
+  // A model that was started anew knows the facts, but no reading.
+  const retell = (): void => { for (const { source, value } of readings) session.tell(`${source} ${value}`) }
+  await using session = await openModel(bundlePath(values.bundle), config, retell)
   await converse({
     session, ...(values.in === undefined ? {} : { input: values.in }), ...(values.text === undefined ? {} : { text: values.text }),
     ...(values.out === undefined ? {} : { output: values.out }), pace: values.pace,
-    facts: factLines(site.facts), readings: readingsOf(site.readings), settings: config, onEvent,
+    facts: factLines(site.facts), readings, settings: config, onEvent,
     log: createLog(process.env['PARLEY_LOG'] ?? 'error'), signal: closing.signal,
   })
   if (values.json) say(JSON.stringify(turns))
