@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ParleyError } from '../../base/errors.js'
 import { MIC_RATE } from '../../base/frames.js'
-import { listShort, pactl, playInto, recordFrom } from './pulse-tools.js'
+import { defaultOf, listShort, pactl, playInto, recordFrom } from './pulse-tools.js'
 
 /** The sound server's echo canceller: record from `source`, play into `sink`, and the microphone no longer hears us. */
 export interface EchoCanceller {
@@ -58,12 +58,6 @@ export async function measureEchoCanceller(canceller: EchoCanceller, seconds = 4
   const heard = powerDb(before.subarray(-half))
   if (heard - noise < 10) throw new ParleyError('echo-unheard', `the microphone hears the speaker only ${(heard - noise).toFixed(1)} dB above its noise`, { hint: 'Turn the speaker up, or there is nothing to cancel.' })
   return { cancelledDb: heard - powerDb(after.subarray(-half)), echoOverNoiseDb: heard - noise }
-}
-
-async function defaultOf(what: 'source' | 'sink'): Promise<string> {
-  const name = (await pactl(`get-default-${what}`)).trim()
-  if (!name || name === '@NONE@') throw new ParleyError('device-missing', `the sound server has no ${what}`)
-  return name
 }
 
 /** Noise with speech's slope (6 dB an octave over 500 Hz) and rhythm (4 syllables a second): cancellers are made for speech. */

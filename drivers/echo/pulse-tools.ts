@@ -23,6 +23,13 @@ export async function listShort(what: 'modules' | 'sources' | 'sinks'): Promise<
   return (await pactl('list', 'short', what)).split('\n').filter(Boolean).map(line => line.split('\t'))
 }
 
+/** The stable name of the server's default device. Throws `device-missing`. */
+export async function defaultOf(what: 'source' | 'sink'): Promise<string> {
+  const name = (await pactl(`get-default-${what}`)).trim()
+  if (!name || name === '@NONE@') throw new ParleyError('device-missing', `the sound server has no ${what}`)
+  return name
+}
+
 /** Plays mono 16 kHz samples to the end. */
 export async function playInto(sink: string, samples: Float32Array): Promise<void> {
   const child = spawn('pacat', ['--playback', ...FORMAT, `--device=${sink}`], { stdio: ['pipe', 'ignore', 'ignore'] })

@@ -1,6 +1,7 @@
 import { ParleyError } from '../../base/errors.js'
 import type { Host, Microphone, Speaker } from '../../drivers/contract.js'
 import { findEchoCanceller, type EchoCanceller } from '../../drivers/echo/echo-cancel.js'
+import { defaultOf } from '../../drivers/echo/pulse-tools.js'
 import { openDriver } from '../../drivers/table.js'
 import type { Config } from '../config/schema.js'
 import { hasSoundCard, soundServer, speakerPackageIsBuilt } from './sound-devices.js'
@@ -17,15 +18,22 @@ async function canceller(config: Readonly<Record<string, unknown>>, variable: 'P
   }
 }
 
+/** The default microphone by its stable name: one that is unplugged is waited for, and no other source, such as a monitor of our own voice, taken for it. */
+async function defaultMicrophone(): Promise<string | undefined> {
+  if (process.env['PULSE_SOURCE']) return undefined
+  const name = await defaultOf('source').catch(() => undefined)
+  return name?.endsWith('.monitor') ? undefined : name
+}
+
 /**
  * The configured microphone; `auto` takes the sound server's, else the sound card's. Where no device is named, the server's
- * is the one behind its echo canceller, if it has one. Throws `device-missing`.
+ * is the one behind its echo canceller, if it has one, else its default. Throws `device-missing`.
  */
 export async function openMicrophone(config: Config['microphone'], host: Host): Promise<Microphone> {
   const { driver, ...rest } = config
   if (driver === 'pulse' || (driver === 'auto' && (await soundServer()))) {
-    const source = (await canceller(config, 'PULSE_SOURCE'))?.source
-    return openDriver('microphone', 'pulse', source ? { ...rest, device: source } : rest, host)
+    const device = rest['device'] ?? (await canceller(config, 'PULSE_SOURCE'))?.source ?? (await defaultMicrophone())
+    return openDriver('microphone', 'pulse', device === undefined ? rest : { ...rest, device }, host)
   }
   if (driver !== 'auto') return openDriver('microphone', driver, rest, host)
   if (await hasSoundCard()) return openDriver('microphone', 'alsa', rest, host)

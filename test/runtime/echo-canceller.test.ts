@@ -54,6 +54,21 @@ for (const driver of ['auto', 'named']) {
   })
 }
 
+t.test('without a canceller the default microphone is held by its name: unplugged, no other source is taken for it', async t => {
+  const sound = await server(t)
+  await using microphone = await openMicrophone({ driver: 'auto' }, host)
+  let frames = 0
+  void (async () => { for await (const _ of microphone.frames()) frames++ })()
+  t.ok(await until(() => frames > 10, 3_000))
+  await sound.unplugMicrophone()
+  t.ok(await until(() => !microphone.health().ok, 3_000), 'it is missed')
+  const before = frames
+  await systemClock.sleep(500)
+  t.ok(frames - before < 5, 'nothing else is heard in its place')
+  await sound.plugMicrophone()
+  t.ok(await until(() => frames > before + 10, 5_000), 'and it is found again')
+})
+
 t.test('a device that was named is used as it is', async t => {
   const sound = await server(t, INSTALLED)
   await using microphone = await openMicrophone({ driver: 'pulse', device: 'mic' }, host)
