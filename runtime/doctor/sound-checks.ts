@@ -38,6 +38,7 @@ export function soundChecks(config: Config, host: Host, echo: boolean): Check[] 
     {
       what: 'speaker', needed: config.speaker.driver !== 'auto',
       look: async () => {
+        if (config.speaker.driver === 'auto' && !(await soundServer()) && !(await hasSoundCard())) return { state: 'warn', seen: 'there is none: what it says is not heard', mend: 'plug in a USB speaker; as a desktop user: systemctl --user start pulseaudio' }
         await using speaker = await openSpeaker(config.speaker, 16_000, host)
         await speaker.write(new Float32Array(16_00))
         await speaker.drain(AbortSignal.timeout(3_000))

@@ -1,0 +1,61 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { SoundServer } from '../../drivers/room/sound-server.js'
+import { tinyBundle } from '../models/tiny-bundle.js'
+
+t.setTimeout(120_000)
+
+const MAIN = fileURLToPath(new URL('../../runtime/cli/main.js', import.meta.url))
+const folder = await mkdtemp(join(tmpdir(), 'parley-doctor-'))
+t.teardown(() => rm(folder, { recursive: true, force: true }))
+
+interface Report { readonly code: number; readonly ok: boolean; readonly findings: readonly { readonly state: string; readonly what: string; readonly seen: string; readonly mend?: string }[] }
+
+async function doctor(env: NodeJS.ProcessEnv, ...args: string[]): Promise<Report> {
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, [MAIN, 'doctor', '--json', ...args], { cwd: folder, env, timeout: 60_000 }, (error, out, err) => {
+      try {
+        resolve({ code: typeof error?.code === 'number' ? error.code : 0, ...(JSON.parse(out) as Omit<Report, 'code'>) })
+      } catch {
+        reject(new Error(`no report: ${out} ${err}`))
+      }
+    })
+  })
+}
+
+const of = (report: Report, what: string): Report['findings'][number] | undefined => report.findings.find(f => f.what === what)
+
+t.test('on a machine with a sound server that cancels the echo, sound and model are well, and the echo has a figure', async t => {
+  await using bundle = await tinyBundle()
+  await using server = await SoundServer.start({ echoCancel: true })
+  const report = await doctor({ ...process.env, ...server.env }, '--echo', '--bundle', bundle.folder)
+  t.match(of(report, 'sound system'), { state: 'ok' })
+  t.match(of(report, 'microphone')?.seen, /noise -\d+ dB, longest gap between frames \d+ ms/)
+  t.match(of(report, 'speaker'), { state: 'ok', seen: /takes sound/ })
+  t.match(of(report, 'echo cancellation'), { state: 'ok', seen: /is \d+ dB softer behind ec_mic/ })
+  t.equal(report.ok, report.findings.every(f => f.state !== 'fail'))
+  t.equal(report.code, report.ok ? 0 : 1)
+})
+
+t.test('without any sound the findings say what to do, and what is configured and missing fails', async t => {
+  await using bundle = await tinyBundle()
+  const silent = { ...process.env, PULSE_SERVER: 'unix:/nowhere', ALSA_CONFIG_PATH: '/dev/null' }
+  await writeFile(join(folder, 'named.toml'), '[microphone]\ndriver = "pulse"\ndevice = "usb-mic"\n')
+  const report = await doctor(silent, '--config', 'named.toml', '--bundle', bundle.folder)
+  t.match(of(report, 'microphone'), { state: 'fail' })
+  t.match(of(report, 'speaker'), { state: 'warn', seen: /not heard/ })
+  t.ok(of(report, 'echo cancellation')?.mend, 'a mend is named')
+  t.notOk(report.ok)
+  t.equal(report.code, 1)
+})
+
+t.test('a bundle that is not there fails, and the report still comes whole', async t => {
+  const report = await doctor(process.env, '--bundle', 'nowhere')
+  t.equal(report.code, 1)
+  t.ok(report.findings.some(f => f.state === 'fail' && /nowhere/.test(f.seen)), JSON.stringify(report.findings))
+  t.ok(report.findings.length > 5)
+})
