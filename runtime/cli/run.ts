@@ -89,7 +89,8 @@ async function run(args: readonly string[]): Promise<number> {
     if (!values.json && process.stdout.isTTY) say('Listening. Ctrl-C ends it.')
     if (fleet) {
       fleet.device.telemetry.link.onNews(news => { if (news.what === 'connected') service.brokerReached() })
-      await fleet.start(place.folder)
+      // Whatever is wrong with telemetry, the device goes on talking.
+      await fleet.start(place.folder).catch((error: unknown) => log.error({ reason: describe(error) }, 'telemetry cannot be started'))
     } else service.brokerReached() // there is none that could be missed
     await Promise.race([runtime.done(), aborted(closing.signal), aborted(again.signal).then(() => quiet(runtime, closing.signal))])
     return closing.signal.aborted ? EXIT.ok : again.signal.aborted ? EXIT.again : EXIT.failed

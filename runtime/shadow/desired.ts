@@ -70,7 +70,11 @@ export class DesiredState<C> {
     const { trying } = this.#kept
     if (trying) {
       this.#refuse(trying.version, [{ key: '', why: 'the device stopped while it was applied' }])
-      await this.#keep({ version: this.#kept.version, state: this.#kept.state })
+      const kept = { version: this.#kept.version, state: this.#kept.state }
+      await this.#keep(kept).catch((error: unknown) => {
+        this.#options.log.error({ reason: describe(error) }, 'the desired state cannot be written down') // the next start refuses it again
+        this.#kept = kept
+      })
     }
     const checked = this.#check(this.#kept.state)
     if (checked.config !== undefined) return checked.config
@@ -131,13 +135,13 @@ export class DesiredState<C> {
     await this.#keep({ ...before, trying: { version, state } })
     try {
       await this.#options.apply(checked.config, changed)
+      await this.#keep({ version, state })
     } catch (error) {
       const old = this.#check(before.state).config
       if (old !== undefined) await this.#options.apply(old, changed).catch(() => {}) // as far as it goes; the refusal says what happened
-      await this.#keep(before)
+      await this.#keep(before).catch(() => { this.#kept = before }) // on disk it is still being tried: the next start refuses it
       return this.#refuse(version, [{ key: '', why: `it could not be applied: ${describe(error)}` }])
     }
-    await this.#keep({ version, state })
     for (const path of changed) if (isUnder(path, this.#options.restart)) this.#waiting.add(path)
     this.#refused = []
     this.#refusedVersion = undefined

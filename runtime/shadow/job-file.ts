@@ -31,6 +31,8 @@ export const job = jobRequest.extend({
   version: z.number().int(),
   /** Unix ms. */
   queuedAt: z.number(),
+  /** Of `queuedAt`: the clock was not to be believed. */
+  clock: z.literal('floor').optional(),
   startedAt: z.number().optional(),
   endedAt: z.number().optional(),
 })

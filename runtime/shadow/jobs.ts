@@ -24,6 +24,8 @@ const QUIET_MS = 5_000
 /** A job that does not stop when told to is given up after this, ms. */
 const GIVE_UP_MS = 10_000
 
+type Change = Partial<Job> & Pick<Job, 'state'>
+
 export interface JobKind {
   /** Begins only in the maintenance window and while nobody speaks. */
   readonly disturbs: boolean
@@ -54,6 +56,7 @@ export interface JobsOptions {
  * INVARIANTS
  * - A job's id is carried out at most once (`again` kinds: until it ends once), whatever is delivered or restarted.
  * - At most one job runs. Each change of state is on disk before it is told, and before what it announces begins.
+ * - A disk that refuses stops no job that runs and never throws out of here: its end is written down as soon as that can be done.
  */
 export class Jobs implements AsyncDisposable {
   readonly #options: JobsOptions
@@ -65,6 +68,10 @@ export class Jobs implements AsyncDisposable {
   /** The job that runs, and what ends it. */
   #current: { readonly id: string; readonly limit: AbortController } | undefined
   #quietSince: number | undefined
+  /** Ends that the disk has refused so far, by job. */
+  readonly #unwritten = new Map<Job, Change>()
+  /** Monotonic time since when this process has known a job. */
+  readonly #knownSince = new WeakMap<Job, number>()
   #wake = new AbortController()
 
   constructor(options: JobsOptions) {
@@ -79,7 +86,7 @@ export class Jobs implements AsyncDisposable {
       log.error({ reason: describe(error) }, 'the jobs on disk cannot be read; beginning anew')
       return []
     })
-    for (const job of this.#jobs.filter(j => j.state === 'IN_PROGRESS')) await this.#resume(job)
+    for (const job of this.#jobs.filter(j => j.state === 'IN_PROGRESS')) await this.#settle(job, this.#afterRestart(job))
     link.subscribe(topics.job, 1, message => { this.#chain = this.#chain.then(() => this.#hear(message)) })
     link.onConnect(() => this.#tell())
     this.#running = this.#run()
@@ -99,11 +106,11 @@ export class Jobs implements AsyncDisposable {
     await this.close()
   }
 
-  async #resume(job: Job): Promise<void> {
+  #afterRestart(job: Job): Change {
     const interrupted = this.#options.kinds[job.kind]?.interrupted ?? 'failed'
-    if (interrupted === 'done') await this.#change(job, { state: 'SUCCEEDED' })
-    else if (interrupted === 'again') await this.#change(job, { state: 'QUEUED', reason: 'the device restarted; it begins again' })
-    else await this.#change(job, { state: 'FAILED', reason: 'interrupted: the device stopped in the middle of it' })
+    if (interrupted === 'done') return { state: 'SUCCEEDED' }
+    if (interrupted === 'again') return { state: 'QUEUED', reason: 'the device restarted; it begins again' }
+    return { state: 'FAILED', reason: 'interrupted: the device stopped in the middle of it' }
   }
 
   async #hear(message: Message): Promise<void> {
@@ -113,10 +120,9 @@ export class Jobs implements AsyncDisposable {
       const known = this.#jobs.find(j => j.id === request.id)
       if ('cancel' in request) return void (known && await this.#cancel(known))
       if (known) return void await this.#tell().catch(() => {}) // delivered again: the answer is how it stands
-      const base: Job = { ...request, state: 'QUEUED', version: 0, queuedAt: this.#now() }
+      const base: Job = { ...request, state: 'QUEUED', version: 0, queuedAt: this.#now(), ...(this.#options.wall() === undefined ? { clock: 'floor' } : {}) }
       const refusal = this.#refusal(request)
-      this.#jobs.push(base)
-      await this.#change(base, refusal ? { state: 'REJECTED', reason: refusal } : { state: 'QUEUED' })
+      await this.#accept(base, refusal ? { state: 'REJECTED', reason: refusal } : { state: 'QUEUED' })
       this.#wake.abort()
     } catch (error) {
       // Without a valid id there is no job that could be rejected.
@@ -124,8 +130,20 @@ export class Jobs implements AsyncDisposable {
     }
   }
 
+  /** What cannot be written down is not taken on: it would be lost with the process, and nobody would know. */
+  async #accept(job: Job, to: Change): Promise<void> {
+    this.#jobs.push(job)
+    try {
+      await this.#change(job, to)
+    } catch (error) {
+      this.#jobs = this.#jobs.filter(j => j !== job)
+      this.#options.log.error({ reason: describe(error) }, 'a job cannot be written down')
+      await this.#tell({ ...job, state: 'REJECTED', reason: `store-failed: the device cannot write it down (${systemCode(error) ?? 'unknown'})` }).catch(() => {}) // offline again
+    }
+  }
+
   async #cancel(job: Job): Promise<void> {
-    if (job.state === 'QUEUED') await this.#change(job, { state: 'CANCELED', reason: 'canceled: before it began' })
+    if (job.state === 'QUEUED') await this.#settle(job, { state: 'CANCELED', reason: 'canceled: before it began' })
     else if (this.#current?.id === job.id) this.#current.limit.abort(new ParleyError('canceled', 'the job was taken back'))
     else await this.#tell().catch(() => {}) // it has ended: the answer is how
   }
@@ -140,12 +158,12 @@ export class Jobs implements AsyncDisposable {
     const { signal } = this.#closing
     while (!signal.aborted) {
       this.#lookAtTalk()
-      for (const late of this.#jobs.filter(j => j.state === 'QUEUED' && this.#now() - j.queuedAt > j.waitS * 1_000)) {
-        await this.#change(late, { state: 'TIMED_OUT', reason: 'waited: it could not begin in time' })
-      }
-      const next = this.#jobs.find(j => j.state === 'QUEUED')
-      if (next && this.#mayBegin(next)) {
-        await this.#carryOut(next).catch((error: unknown) => this.#options.log.error({ reason: describe(error) }, 'a job could not be written down'))
+      for (const [job, to] of [...this.#unwritten]) await this.#settle(job, to)
+      const waiting = this.#jobs.filter(j => j.state === 'QUEUED' && !this.#unwritten.has(j))
+      for (const late of waiting.filter(j => this.#isLate(j))) await this.#settle(late, { state: 'TIMED_OUT', reason: 'waited: it could not begin in time' })
+      const next = waiting.find(j => j.state === 'QUEUED' && !this.#unwritten.has(j))
+      if (next && this.#mayBegin(next) && (await this.#begin(next))) {
+        await this.#carryOut(next)
         continue
       }
       this.#wake = childAbort(signal)
@@ -168,9 +186,19 @@ export class Jobs implements AsyncDisposable {
     return time !== undefined && inWindow(window, time)
   }
 
+  /** False when that cannot be written down: it waits on. */
+  async #begin(job: Job): Promise<boolean> {
+    try {
+      await this.#change(job, { state: 'IN_PROGRESS', startedAt: this.#now() })
+      return true
+    } catch (error) {
+      this.#options.log.error({ reason: describe(error) }, 'a job cannot be written down; it waits')
+      return false
+    }
+  }
+
   async #carryOut(job: Job): Promise<void> {
     const { clock } = this.#options
-    await this.#change(job, { state: 'IN_PROGRESS', startedAt: this.#now() })
     const limit = childAbort(this.#closing.signal)
     const over = new AbortController()
     this.#current = { id: job.id, limit }
@@ -184,31 +212,61 @@ export class Jobs implements AsyncDisposable {
     if (outcome === 'late') await Promise.race([work, pause(clock, GIVE_UP_MS, over.signal)])
     over.abort()
     if (outcome === 'closed') return // it stays IN_PROGRESS on disk, and the next start decides
-    if (outcome === 'late') await this.#change(job, { state: 'TIMED_OUT', reason: `took longer than ${job.timeoutS} s` })
-    else if (outcome && canceled) await this.#change(job, { state: 'CANCELED', reason: 'canceled: while it ran' })
-    else if (outcome) await this.#change(job, { state: 'FAILED', reason: outcome.error instanceof ParleyError ? `${outcome.error.code}: ${outcome.error.message}` : describe(outcome.error) })
-    else await this.#change(job, { state: 'SUCCEEDED' })
+    await this.#settle(job, endOf(outcome, canceled, job))
   }
 
-  async #change(job: Job, to: Partial<Job> & Pick<Job, 'state'>): Promise<void> {
-    Object.assign(job, to, { version: job.version + 1 })
-    if (isOver(job)) job.endedAt = this.#now()
-    const ended = this.#jobs.filter(isOver)
-    if (ended.length > KEPT) this.#jobs = this.#jobs.filter(j => !ended.slice(0, ended.length - KEPT).includes(j))
-    await writeJobs(this.#path, this.#jobs)
+  /** A change that must come: what the disk refuses is tried again with each look. */
+  async #settle(job: Job, to: Change): Promise<void> {
+    try {
+      await this.#change(job, to)
+      this.#unwritten.delete(job)
+    } catch (error) {
+      if (!this.#unwritten.has(job)) this.#options.log.error({ reason: describe(error) }, 'a job\'s end cannot be written down yet')
+      this.#unwritten.set(job, to)
+    }
+  }
+
+  /** On disk first, then in memory, then told. Rejects, with nothing changed, when the disk refuses. */
+  async #change(job: Job, to: Change): Promise<void> {
+    const next: Job = { ...job, ...to, version: job.version + 1 }
+    if (isOver(next)) next.endedAt = this.#now()
+    const over = this.#jobs.filter(j => isOver(j === job ? next : j))
+    const forgotten = new Set(over.slice(0, Math.max(0, over.length - KEPT)))
+    const kept = this.#jobs.filter(j => !forgotten.has(j))
+    await writeJobs(this.#path, kept.map(j => (j === job ? next : j)))
+    Object.assign(job, next)
+    this.#jobs = kept
     this.#options.onChange?.(job)
     await this.#tell().catch(() => {}) // offline: told at the next connection
   }
 
-  async #tell(): Promise<void> {
-    const jobs = this.#jobs.slice(-TOLD).map(({ id, kind, state, reason, version, queuedAt, startedAt, endedAt }) => ({ id, kind, state, reason, version, queuedAt, startedAt, endedAt }))
+  /** `also`: one that was not taken on. */
+  async #tell(also?: Job): Promise<void> {
+    const jobs = [...this.#jobs, ...(also ? [also] : [])].slice(-TOLD).map(({ id, kind, state, reason, version, queuedAt, startedAt, endedAt }) => ({ id, kind, state, reason, version, queuedAt, startedAt, endedAt }))
     await this.#options.link.publish(this.#options.topics.jobs, JSON.stringify({ jobs }), { qos: 1, retain: true })
   }
 
-  /** Good enough for how long something waits; a window asks `wall`, which says whether it can be believed. */
+  /** By the clock that nobody sets, as long as this process lives; by the wall's where both of its times can be believed. */
+  #isLate(job: Job): boolean {
+    const { clock, wall } = this.#options
+    const since = this.#knownSince.get(job) ?? clock.now()
+    this.#knownSince.set(job, since)
+    const now = wall()
+    return clock.now() - since > job.waitS * 1_000 || (now !== undefined && job.clock === undefined && now - job.queuedAt > job.waitS * 1_000)
+  }
+
+  /** For records; a window asks `wall`, which says whether it can be believed. */
   #now(): number {
     return this.#options.wall() ?? this.#options.clock.wall()
   }
+}
+
+function endOf(outcome: 'late' | { error: unknown } | undefined, canceled: boolean, job: Job): Change {
+  if (outcome === 'late') return { state: 'TIMED_OUT', reason: `took longer than ${job.timeoutS} s` }
+  if (!outcome) return { state: 'SUCCEEDED' }
+  if (canceled) return { state: 'CANCELED', reason: 'canceled: while it ran' }
+  const { error } = outcome
+  return { state: 'FAILED', reason: error instanceof ParleyError ? `${error.code}: ${error.message}` : describe(error) }
 }
 
 function parse(message: Message): JobRequest | z.infer<typeof jobCancel> {

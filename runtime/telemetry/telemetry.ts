@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pause, type Clock } from '../../base/clock.js'
+import { describe } from '../../base/errors.js'
 import type { Logger } from '../../base/log.js'
 import { Backfill, type Backfilled } from './backfill.js'
 import { discovery, discoveryTopic } from './discovery.js'
@@ -71,14 +72,15 @@ export class Telemetry implements AsyncDisposable {
     this.observer = new Observer(this.registry, { turn: f => void this.add('turn', f), event: f => void this.add('event', f) }, clock, settings.textReadings)
   }
 
-  /** Opens the folder and the queue. Throws if the folder cannot be used. May be left to `start`. */
+  /** Opens the folder and the queue; what a folder that cannot be used would hold waits in memory. May be left to `start`. */
   async open(): Promise<void> {
     if (this.#opened) return
     this.#opened = true
-    const { settings, source } = this.#options
-    await mkdir(settings.folder, { recursive: true, mode: 0o700 })
+    const { settings, source, log } = this.#options
+    const unusable = (error: unknown): void => log.error({ folder: settings.folder, reason: describe(error) }, 'telemetry has no disk: what the broker does not take at once waits in memory')
+    await mkdir(settings.folder, { recursive: true, mode: 0o700 }).catch(unusable)
     await this.time.open()
-    for (const box of Object.values(this.#boxes)) await box.ring.open()
+    for (const box of Object.values(this.#boxes)) await box.ring.open().catch(unusable)
     this.#old = await this.#lastState.load()
     this.registry.set('version', this.#options.version)
     source.listen(this.observer.hear)
