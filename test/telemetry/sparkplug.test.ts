@@ -83,13 +83,13 @@ t.test('a session walked by an independent decoder: birth, data, history, rebirt
   t.equal(birth.topic, 'spBv1.0/lab/NBIRTH/r1')
   t.equal(Number(birth.body.seq), 0)
   const names = birth.body.metrics!.map(m => m.name)
-  for (const name of ['bdSeq', 'Node Control/Rebirth', 'hw.battery.charge', 'turn/first_sound']) t.ok(names.includes(name), name)
+  for (const name of ['bdSeq', 'Node Control/Rebirth', 'hw.battery.charge', 'parley.turn.first_sound.duration']) t.ok(names.includes(name), name)
   t.same(on('DBIRTH').slice(0, 2).map(b => b.topic), ['spBv1.0/lab/DBIRTH/r1/microphone', 'spBv1.0/lab/DBIRTH/r1/speaker'])
   t.same(on('DBIRTH').slice(0, 2).map(b => Number(b.body.seq)), [1, 2])
 
   tell({ type: 'reading', source: 'battery', value: 44 })
   await eventually('data', () => on('NDATA').some(d => d.body.metrics!.some(m => m.name === 'hw.battery.charge' && m.value === 44)))
-  await eventually('history', () => on('NDATA').some(d => d.body.metrics!.some(m => m.name === 'turn/first_sound' && m.isHistorical === true || (m as { historical?: boolean }).historical === true)))
+  await eventually('history', () => on('NDATA').some(d => d.body.metrics!.some(m => m.name === 'parley.turn.first_sound.duration' && (m.isHistorical === true || (m as { historical?: boolean }).historical === true))))
   const seqs = owner.heard.filter(h => /NBIRTH|DBIRTH|NDATA|DDATA/.test(h.topic)).map(h => Number(read(h.payload).seq))
   const from = seqs.lastIndexOf(0)
   t.same(seqs.slice(from), seqs.slice(from).map((_, i) => i % 256), 'no sequence number is missing')
@@ -104,4 +104,29 @@ t.test('a session walked by an independent decoder: birth, data, history, rebirt
   await device.close()
   await eventually('dead', () => on('NDEATH').length > 0)
   t.equal(bdSeq(on('NDEATH').at(-1)!.body), last, 'the death belongs to the last birth')
+})
+
+t.test('twenty rebirths asked for at once, among data: each birth begins at 0, and no number is missing after it', { timeout: 60_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  await using owner = await Listener.open(broker.url, 'spBv1.0/#')
+  const { device, tell } = await startDevice(t, broker, folder.path, { sparkplug: { group: 'lab', everyS: 1 } })
+  tell({ type: 'health', parts: [{ name: 'microphone', ok: true, progressMs: 5 }] })
+  const births = (): number => owner.heard.filter(h => h.topic.includes('/NBIRTH/')).length
+  await eventually('born', () => births() > 0)
+  const again = encodePayload({ timestamp: 1, metrics: [{ name: 'Node Control/Rebirth', type: 'Boolean', value: true, timestamp: 1 }] })
+  for (let n = 0; n < 20; n++) {
+    tell({ type: 'reading', source: 'battery', value: n })
+    void owner.publish('spBv1.0/lab/NCMD/r1', again)
+    await wait(n % 4 ? 0 : 120)
+  }
+  await eventually('all are born', () => births() >= 21)
+  let next = 0
+  for (const { topic, payload } of owner.heard.filter(h => /NBIRTH|DBIRTH|NDATA|DDATA/.test(h.topic))) {
+    const seq = Number(decodePayload(payload).seq)
+    if (topic.includes('/NBIRTH/')) next = 0
+    t.equal(seq, next % 256, `${topic} ${seq}`)
+    next++
+  }
+  await device.close()
 })

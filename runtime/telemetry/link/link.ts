@@ -61,6 +61,8 @@ export interface LinkOptions {
   readonly clean?: boolean
   /** With it, two processes of one device do not fight: the one that was kicked keeps away. */
   readonly rivalTopics?: Topics
+  /** What a process tells of itself there; a second connection of the same process takes the first one's. */
+  readonly instance?: string
   readonly random?: () => number
 }
 
@@ -72,7 +74,7 @@ interface Subscription {
 
 /** One connection to the broker, kept for ever: connects, waits with full jitter, connects again. */
 export class Link implements Publisher, AsyncDisposable {
-  readonly instance = randomUUID()
+  readonly instance: string
   readonly #options: LinkOptions
   readonly #backoff: Backoff
   readonly #closing = new AbortController()
@@ -91,6 +93,7 @@ export class Link implements Publisher, AsyncDisposable {
 
   constructor(options: LinkOptions) {
     this.#options = options
+    this.instance = options.instance ?? randomUUID()
     this.#backoff = new Backoff(options.random)
   }
 

@@ -16,6 +16,9 @@ export interface SparkplugOptions {
   readonly random?: () => number
 }
 
+/** How long the past waits for a birth after telemetry's own connection has come, ms: what is handed over before it is lost here. */
+const BIRTH_LIMIT_MS = 10_000
+const LOOK_MS = 50
 const REBIRTH = 'Node Control/Rebirth'
 
 /**
@@ -31,24 +34,28 @@ export class SparkplugNode implements AsyncDisposable {
   #bdSeq = -1
   #seq = 0
   #born = false
+  /** Births and data follow each other: one that began before a birth must not go on after it. */
+  #chain: Promise<void> = Promise.resolve()
+  #waitUntil = 0
   #sent = new Map<string, Value | null>()
   /** Drivers whose birth was said. */
   #devices = new Set<string>()
 
   constructor(options: SparkplugOptions) {
-    const { settings, clock, log, sparkplug, random } = options
+    const { settings, clock, log, sparkplug, random, telemetry } = options
     this.#options = options
     this.#link = new Link({
-      broker: settings.broker, clientId: `${settings.site}.${settings.device}.spb`, clean: true, clock, log, ...(random ? { random } : {}),
+      broker: settings.broker, clientId: `${settings.site}.${settings.device}.spb`, clean: true, clock, log, rivalTopics: telemetry.topics, instance: telemetry.link.instance, ...(random ? { random } : {}),
       will: () => {
         this.#bdSeq = (this.#bdSeq + 1) % 256
         return { topic: this.#topic('NDEATH'), payload: this.#death(), qos: 1, retain: false, delayed: false }
       },
     })
     this.#link.subscribe(`spBv1.0/${sparkplug.group}/NCMD/${settings.device}`, 1, this.#command)
-    this.#link.onConnect(() => this.#birth())
+    this.#link.onConnect(() => this.#inOrder(() => this.#birth()))
     this.#link.onClose(async () => { await this.#link.publish(this.#topic('NDEATH'), this.#death(), { qos: 1 }) })
-    options.telemetry.mirrorBackfill(record => this.#old(record))
+    telemetry.link.onNews(news => { if (news.what === 'connected') this.#waitUntil = clock.now() + BIRTH_LIMIT_MS })
+    telemetry.mirrorBackfill(record => this.#old(record))
   }
 
   start(): void {
@@ -59,6 +66,7 @@ export class SparkplugNode implements AsyncDisposable {
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#work
+    await this.#chain
     await this.#link.close()
   }
 
@@ -70,8 +78,14 @@ export class SparkplugNode implements AsyncDisposable {
     const { signal } = this.#closing
     while (!signal.aborted) {
       await pause(this.#options.clock, this.#options.sparkplug.everyS * 1_000, signal)
-      if (!signal.aborted && this.#link.connected && this.#born) await this.#data().catch(() => {}) // lost just now; the next birth says it all
+      if (!signal.aborted && this.#link.connected && this.#born) await this.#inOrder(() => this.#data()).catch(() => {}) // lost just now; the next birth says it all
     }
+  }
+
+  #inOrder(work: () => Promise<void>): Promise<void> {
+    const done = this.#chain.then(work)
+    this.#chain = done.catch(() => {}) // whoever asked for it is told; the next is its own
+    return done
   }
 
   /** NBIRTH with everything that will ever be sent, then a DBIRTH for each driver. */
@@ -87,8 +101,7 @@ export class SparkplugNode implements AsyncDisposable {
       { name: REBIRTH, type: 'Boolean', value: false, timestamp: at },
     ]
     const metrics = METRIC_KEYS.map(key => this.#metric(key, at))
-    const turns: SparkplugMetric[] = ['first_sound', 'barge_in'].map(leaf => ({ name: `turn/${leaf}`, type: 'Double', value: null, timestamp: at }))
-    await this.#send(this.#topic('NBIRTH'), [...control, ...metrics, ...turns])
+    await this.#send(this.#topic('NBIRTH'), [...control, ...metrics])
     for (const [name, part] of Object.entries(this.#options.telemetry.observer.parts)) await this.#birthOf(name, part, at)
     this.#born = true
   }
@@ -100,6 +113,7 @@ export class SparkplugNode implements AsyncDisposable {
 
   /** What has changed since it was last said. */
   async #data(): Promise<void> {
+    if (!this.#born) return
     await this.#options.telemetry.state()
     const at = this.#now()
     const before = new Map(this.#sent)
@@ -113,10 +127,13 @@ export class SparkplugNode implements AsyncDisposable {
 
   /** A turn of the past, with its own time, so that it does not change what is shown as now. */
   async #old(record: Backfilled): Promise<void> {
-    if (!this.#link.connected || !this.#born || record.kind !== 'turn') return
-    const metrics = [['turn/first_sound', record['firstSoundMs']], ['turn/barge_in', record['bargeInMs']]] as const
-    const known = metrics.flatMap(([name, value]): SparkplugMetric[] => (typeof value === 'number' ? [{ name, type: 'Double', value, timestamp: record.at, historical: true }] : []))
-    if (known.length > 0) await this.#send(this.#topic('NDATA'), known)
+    const { clock } = this.#options
+    if (record.kind !== 'turn') return
+    while (!this.#born && clock.now() < this.#waitUntil && !this.#closing.signal.aborted) await pause(clock, LOOK_MS, this.#closing.signal)
+    if (!this.#link.connected || !this.#born) return // JSON has it
+    const values = [['first_sound', record['firstSoundMs']], ['barge_in', record['bargeInMs']]] as const
+    const known = values.flatMap(([key, value]): SparkplugMetric[] => (typeof value === 'number' ? [{ name: METRICS[key].name, type: 'Double', value, timestamp: record.at, historical: true }] : []))
+    if (known.length > 0) await this.#inOrder(async () => { if (this.#born) await this.#send(this.#topic('NDATA'), known) })
   }
 
   #metric(key: (typeof METRIC_KEYS)[number], at: number): SparkplugMetric {
@@ -137,7 +154,7 @@ export class SparkplugNode implements AsyncDisposable {
     try {
       if (message.retain || message.payload.length > 4_096) return
       const wanted = decodePayload(message.payload).metrics.some(m => m.name === REBIRTH && m.value === true)
-      if (wanted) void this.#birth().catch(() => {}) // lost just now; it is born again at the next connection
+      if (wanted) void this.#inOrder(() => this.#birth()).catch(() => {}) // lost just now; it is born again at the next connection
     } catch {
       this.#options.log.debug('a Sparkplug command that cannot be read')
     }
