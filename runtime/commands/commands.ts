@@ -112,7 +112,9 @@ export class Commands {
   }
 
   async #refuse(envelope: Envelope, error: ParleyError): Promise<void> {
-    await this.#answer(envelope, { ok: false, error: { code: error.code, message: error.code === 'failed' ? describe(error) : error.message, ...(error.hint ? { hint: error.hint } : {}) } })
+    const answer = { ok: false, error: { code: error.code, message: error.code === 'failed' ? describe(error) : error.message, ...(error.hint ? { hint: error.hint } : {}) } }
+    if (envelope.id !== undefined) await this.#seen.failed(envelope.id, JSON.stringify(answer))
+    await this.#answer(envelope, answer)
   }
 
   async #answer(envelope: Envelope, answer: object): Promise<void> {

@@ -153,8 +153,9 @@ export class Conversation {
     this.#parts.session.tell(text, 'typed')
   }
 
-  /** Words for the model to say as they are. */
+  /** Words for the model to say as they are. What it then says was asked for, as an answer to a typed turn is. */
   say(text: string): void {
+    this.#typedAt = this.#parts.clock.now()
     this.#parts.session.tell(text, 'say')
   }
 

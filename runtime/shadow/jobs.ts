@@ -121,7 +121,7 @@ export class Jobs implements AsyncDisposable {
       if ('cancel' in request) return void (known && await this.#cancel(known))
       if (known) return void await this.#tell().catch(() => {}) // delivered again: the answer is how it stands
       const base: Job = { ...request, state: 'QUEUED', version: 0, queuedAt: this.#now(), ...(this.#options.wall() === undefined ? { clock: 'floor' } : {}) }
-      const refusal = this.#refusal(request)
+      const refusal = message.retain ? 'retained: a job that the broker keeps would come again and again; send it without the retain flag' : this.#refusal(request)
       await this.#accept(base, refusal ? { state: 'REJECTED', reason: refusal } : { state: 'QUEUED' })
       this.#wake.abort()
     } catch (error) {

@@ -27,6 +27,12 @@ export class Gate implements AsyncDisposable {
     this.#open = true
   }
 
+  /** Hangs up on everyone who is in, too. */
+  shut(): void {
+    this.#open = false
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
   #enter(socket: Socket, port: number): void {
     if (!this.#open) return void socket.destroy()
     const inner = connect(port, '127.0.0.1')

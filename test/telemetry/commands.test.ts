@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { Broker } from '../rig/broker.js'
 import { FakeApi, startDevice } from './fake-device.js'
-import { Folder, Listener, eventually, wait } from './kit.js'
+import { Gate } from '../rig/gate.js'
+import { Folder, Listener, eventually, greeted, wait } from './kit.js'
 
 const ROOT = 'parley/v1/lab/r1'
 const REPLY = `${ROOT}/reply/test`
@@ -121,4 +122,39 @@ t.test('a restart that is delivered again after the restart is not done again', 
     await device.close()
   }
   t.same(apis.map(a => a.did.length), [1, 0, 0])
+})
+
+t.test('a restart that failed is not called done when it is delivered again after a real one', { timeout: 60_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  await using owner = await Listener.open(broker.url)
+  const id = randomBytes(8)
+  const stuck = Object.assign(new FakeApi(), { restart: async (): Promise<void> => { throw new Error('no') } })
+  const first = await startDevice(t, broker, folder.path, { commands: ['restart'] }, { api: stuck })
+  await owner.until(h => h.topic === `${ROOT}/state`, 'the device')
+  t.match(await ask(owner, 'restart', {}, { id }), { ok: false, error: { code: 'failed' } })
+  await first.device.close()
+  const second = await startDevice(t, broker, folder.path, { commands: ['restart'] })
+  await owner.until(h => owner.all(`${ROOT}/state`).length > 1 && h.topic === `${ROOT}/state`, 'the device again')
+  t.match(await ask(owner, 'restart', {}, { id }), { ok: false, error: { code: 'failed' } })
+  t.same(second.api.did, [])
+  await second.device.close()
+})
+
+t.test('commands that waited at the broker while the connection was away are carried out, and each is answered', { timeout: 60_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  await using gate = await Gate.to(broker.port)
+  gate.open()
+  await using owner = await Listener.open(broker.url)
+  const { device, api } = await startDevice(t, gate, folder.path, { commands: ['say'] })
+  await greeted(device.telemetry)
+  gate.shut()
+  await eventually('away', () => !device.telemetry.link.connected)
+  const asked = Array.from({ length: 5 }, (_, n) => ask(owner, 'say', { text: `${n}` }))
+  await wait(200)
+  gate.open()
+  for (const answer of await Promise.all(asked)) t.match(answer, { ok: true })
+  t.same(api.did, [0, 1, 2, 3, 4].map(n => `say ${n}`))
+  await device.close()
 })

@@ -97,3 +97,29 @@ t.test('a maintenance window goes over midnight', t => {
   t.same([23, 3, 12].map(h => inWindow({ from: '22:00', to: '05:00' }, at(h))), [true, true, false])
   t.end()
 })
+
+t.test('garbage that the broker keeps on every topic that a device listens to changes nothing: it comes up, and says why it refuses', { timeout: 60_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  await using owner = await Listener.open(broker.url)
+  let runs = 0
+  for (const topic of ['job', 'command/say', 'command/restart', 'desired', 'instance', 'availability']) await owner.publish(`${ROOT}/${topic}`, Buffer.from([0xff, 0x00, 0x7b]), { retain: true })
+  await owner.publish(`${ROOT}/command/volume`, { volume: 0.1 }, { retain: true })
+  const { device, api, applied } = await startDevice(t, broker, folder.path, { commands: ['say', 'restart', 'volume'] }, { jobs: { count: kind(async () => { runs++ }) } })
+  await greeted(device.telemetry)
+  t.same([api.did, applied], [[], []])
+  await eventually('the desired state is refused', () => owner.json(`${ROOT}/reported`).at(-1)?.['refused'] !== undefined)
+  await device.close()
+})
+
+t.test('a job that the broker keeps is refused: it would come again with every connection', { timeout: 60_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  await using owner = await Listener.open(broker.url)
+  let runs = 0
+  await owner.publish(`${ROOT}/job`, { id: 'kept', kind: 'count' }, { retain: true })
+  const { device } = await startDevice(t, broker, folder.path, {}, { jobs: { count: kind(async () => { runs++ }) } })
+  await ended(owner, 'kept', 'REJECTED')
+  t.equal(runs, 0)
+  await device.close()
+})

@@ -72,6 +72,9 @@ interface Subscription {
   readonly hear: (message: Message) => void
 }
 
+/** The broker keeps so many for a device that is away, by deploy's mosquitto.conf or its own default, and gives them all at once. */
+const MOST_EARLY = 1_000
+
 /** One connection to the broker, kept for ever: connects, waits with full jitter, connects again. */
 export class Link implements Publisher, AsyncDisposable {
   readonly instance: string
@@ -87,6 +90,8 @@ export class Link implements Publisher, AsyncDisposable {
   #rival = false
   /** We have told the broker our instance. From then on another's there means that it came after us. */
   #greeted = false
+  /** What came before it was clear that we stay: an answer to it could not be sent yet. */
+  #early: Message[] = []
   #goodbye: (() => Promise<void>) | undefined
   /** Unix ms at which our certificate ends, once it was read. */
   notAfter: number | undefined
@@ -189,12 +194,14 @@ export class Link implements Publisher, AsyncDisposable {
         return this.#tell({ what: 'taken-over' })
       }
       this.#current = { opened, flight }
+      for (const message of this.#early.splice(0)) this.#give(message)
       greeting = this.#greet(client, flight)
       await aborted(over.signal)
     } finally {
       over.abort()
       const wasCurrent = this.#current?.opened === opened
       this.#current = undefined
+      this.#early = []
       flight.end(new ParleyError('offline', 'the connection to the broker was lost'))
       await greeting // its hooks write files: none may come after the end, or beside the next connection's
       const byUs = signal.aborted || this.#rival
@@ -230,7 +237,12 @@ export class Link implements Publisher, AsyncDisposable {
       ...(responseTopic === undefined ? {} : { responseTopic }), ...(correlationData === undefined ? {} : { correlationData }),
       ...(messageExpiryInterval === undefined ? {} : { expiryS: messageExpiryInterval }),
     }
-    for (const { filter, hear } of this.#subscriptions) if (matches(filter, topic)) hear(message)
+    if (this.#current) this.#give(message)
+    else if (this.#early.length < MOST_EARLY) this.#early.push(message)
+  }
+
+  #give(message: Message): void {
+    for (const { filter, hear } of this.#subscriptions) if (matches(filter, message.topic)) hear(message)
   }
 }
 
