@@ -62,7 +62,7 @@ if [ "$uninstall" = yes ]; then
   do_it rm -rf "$root/etc/systemd/system/parley.target.wants"
   do_it rm -f "$root/etc/systemd/system/parley.service.d/notify.conf"
   do_it rmdir "$root/etc/systemd/system/parley.service.d" 2>/dev/null || true # an owner's own files stay there
-  do_it rm -f "$root/usr/lib/sysusers.d/parley.conf" "$root/usr/lib/tmpfiles.d/parley.conf" "$root/etc/udev/rules.d/70-parley.rules" "$root/etc/systemd/journald.conf.d/parley.conf" "$root/etc/pulse/default.pa.d/parley.pa" "$root/etc/pipewire/pipewire-pulse.conf.d/parley.conf" "$root/usr/local/bin/parley"
+  do_it rm -f "$root/usr/lib/sysusers.d/parley.conf" "$root/usr/lib/tmpfiles.d/parley.conf" "$root/etc/udev/rules.d/85-parley.rules" "$root/etc/systemd/journald.conf.d/parley.conf" "$root/etc/pulse/default.pa.d/parley.pa" "$root/etc/pipewire/pipewire-pulse.conf.d/parley.conf" "$root/usr/local/bin/parley"
   do_it rm -rf "$root/opt/parley" "$root/var/lib/parley-update"
   if [ "$purge" = yes ]; then do_it rm -rf "$root/etc/parley" "$root/var/lib/parley" "$root/var/lib/parley-screen" "$root/var/log/parley"; fi
   if live; then do_it systemctl daemon-reload; fi
@@ -116,7 +116,7 @@ changed=no
 for unit in $units; do copy "$from/systemd/$unit" "$root/etc/systemd/system/$unit" 644; done
 copy "$from/systemd/sysusers.d/parley.conf" "$root/usr/lib/sysusers.d/parley.conf" 644
 copy "$from/systemd/tmpfiles.d/parley.conf" "$root/usr/lib/tmpfiles.d/parley.conf" 644
-copy "$from/systemd/udev/70-parley.rules" "$root/etc/udev/rules.d/70-parley.rules" 644
+copy "$from/systemd/udev/85-parley.rules" "$root/etc/udev/rules.d/85-parley.rules" 644
 copy "$from/systemd/journald.conf.d/parley.conf" "$root/etc/systemd/journald.conf.d/parley.conf" 644
 # Behind the server's echo canceller, from its next start on. Whichever of the two servers runs reads its own file.
 if [ "$audio" = pulse ]; then
@@ -190,6 +190,7 @@ do_it systemctl ${root:+--root="$root"} enable parley.target parley.service parl
 if live; then
   [ "$changed" = no ] || do_it systemctl daemon-reload
   do_it udevadm control --reload
+  do_it udevadm trigger --subsystem-match=sound --subsystem-match=video4linux # what is plugged in already gets its names, too
   do_it systemctl start --no-block parley.target
 fi
 say "installed. Next: parley provision, then parley doctor"

@@ -22,11 +22,12 @@ case "$(field result):$(field status)" in
 esac
 echo "parley: out of service: $why (${line:-nothing was noted})" >&2
 
-# `deploy provision` writes it: BROKER_HOST, BROKER_PORT, ROOT_TOPIC, and with TLS CA, CERT and KEY.
+# `deploy provision` writes it: BROKER_HOST, BROKER_PORT, ROOT_TOPIC, and with TLS CA or CAPATH, CERT and KEY.
 tell() {
   [ -r "$etc/fallback.env" ] && command -v mosquitto_pub >/dev/null 2>&1 || return 0
   . "$etc/fallback.env"
   set -- -h "$BROKER_HOST" -p "$BROKER_PORT" -t "$ROOT_TOPIC/event" -q 1 -m "{\"type\":\"out-of-service\",\"why\":\"$why\",\"at\":$(date +%s)000}"
+  [ -n "${CAPATH:-}" ] && set -- "$@" --capath "$CAPATH"
   [ -n "${CA:-}" ] && set -- "$@" --cafile "$CA"
   [ -n "${CERT:-}" ] && set -- "$@" --cert "$CERT" --key "$KEY"
   timeout 20 mosquitto_pub "$@" || echo 'parley: the broker was not told' >&2

@@ -24,8 +24,8 @@ export async function readThermal(machine: Machine): Promise<Thermal> {
   const throttleAt = nearest && Number.isFinite(nearest.passive) ? nearest.passive : undefined
   const cooling = await Promise.all((await machine.names(folder)).filter(n => n.startsWith('cooling_device')).map(async name => {
     const type = (await machine.text(`${folder}/${name}/type`)) ?? ''
-    // A fan at work is no throttling.
-    return /fan/i.test(type) ? 0 : Number((await machine.text(`${folder}/${name}/cur_state`)) ?? 0)
+    // A fan at work is no throttling, nor is a dimmed screen, a battery that charges slowly or a radio that sends less.
+    return /fan|lcd|backlight|display|batt|charg|wifi|wlan/i.test(type) ? 0 : Number((await machine.text(`${folder}/${name}/cur_state`)) ?? 0)
   }))
   return { temperature: nearest?.now, throttleAt, throttled: cooling.some(state => state > 0), powerMode: await powerMode(machine) }
 }

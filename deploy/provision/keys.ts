@@ -22,7 +22,7 @@ export async function ownKey(path: string, passwd = '/etc/passwd'): Promise<Iden
     await mkdir(dirname(path), { recursive: true, mode: 0o750 })
     await writeFileAtomic(path, pem as string, 0o600)
     // Root makes it, the service reads it; the broker's client insists on 0600.
-    const uid = process.getuid?.() === 0 ? await uidOf('parley', passwd) : undefined
+    const uid = process.getuid?.() === 0 ? await idOf('parley', passwd) : undefined
     if (uid !== undefined) await chown(path, uid, 0)
   }
   const key = createPublicKey(pem)
@@ -30,7 +30,15 @@ export async function ownKey(path: string, passwd = '/etc/passwd'): Promise<Iden
   return { publicKey: key.export({ type: 'spki', format: 'pem' }) as string, fingerprint: fingerprint.match(/.{4}/g)?.join(' ') ?? '', isNew: !old }
 }
 
-async function uidOf(user: string, passwd: string): Promise<number | undefined> {
-  const line = (await readFile(passwd, 'utf8').catch(() => '')).split('\n').find(l => l.startsWith(`${user}:`)) // no such file: no such user
+/** Root writes it, the service reads it: root's, of the group `parley`. Nothing where there is no such group, or for who is not root. */
+export async function readableByService(path: string, group: string): Promise<void> {
+  if (process.getuid?.() !== 0) return
+  const gid = await idOf('parley', group)
+  if (gid !== undefined) await chown(path, 0, gid)
+}
+
+/** The third field of a line of passwd(5) or group(5). */
+async function idOf(name: string, file: string): Promise<number | undefined> {
+  const line = (await readFile(file, 'utf8').catch(() => '')).split('\n').find(l => l.startsWith(`${name}:`)) // no such file: no such name
   return line === undefined ? undefined : Number(line.split(':')[2])
 }

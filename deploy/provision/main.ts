@@ -8,7 +8,7 @@ import { writeFileAtomic } from '../../base/files.js'
 import type { Io } from '../io.js'
 import { answers, type Answers } from './answers.js'
 import { trySound, type Finding, type SoundChecks } from './checks.js'
-import { ownKey, type Identity } from './keys.js'
+import { ownKey, readableByService, type Identity } from './keys.js'
 
 export const provisionHelp = `
 parley provision [--from FILE] [--root DIR] [--no-sound]
@@ -23,8 +23,8 @@ export interface ProvisionHost {
   /** Asks a person; undefined: there is nobody. */
   readonly ask?: (question: string) => Promise<string>
   readonly sound?: SoundChecks
-  /** Makes the device known to its owner; gives what he calls it. */
-  readonly claim?: (identity: Identity, answers: Answers) => Promise<string>
+  /** Makes the device known to its owner; gives what he calls it, and the certificate that the device now has. */
+  readonly claim?: (identity: Identity, answers: Answers) => Promise<{ readonly seen: string; readonly cert?: string }>
 }
 
 export async function provisionMain(argv: readonly string[], io: Io, host: ProvisionHost = {}): Promise<number> {
@@ -32,14 +32,25 @@ export async function provisionMain(argv: readonly string[], io: Io, host: Provi
   const at = (path: string): string => join(values.root, path)
   const wanted = await collect(values.from, host)
   const identity = await ownKey(at('etc/parley/keys/device.key'), at('etc/passwd'))
-  await writeConfig(at('etc/parley/parley.toml'), wanted)
-  if (wanted.broker) await put(at('etc/parley/fallback.env'), fallbackEnv(wanted), 0o640)
   const findings: Finding[] = []
+  let cert = wanted.broker?.cert
   if (host.claim) {
-    findings.push(await host.claim(identity, wanted).then(
-      name => ({ what: 'claim', state: 'ok' as const, seen: name }),
-      error => ({ what: 'claim', state: 'fail' as const, seen: describe(error), mend: 'a new claim code, then parley provision again' }),
-    ))
+    try {
+      const claimed = await host.claim(identity, wanted)
+      cert ??= claimed.cert
+      findings.push({ what: 'claim', state: 'ok', seen: claimed.seen })
+    } catch (error) {
+      findings.push({ what: 'claim', state: 'fail', seen: describe(error), mend: 'a new claim code, then parley provision again' })
+    }
+  }
+  // After the claim: only now it is known which certificate the device shows.
+  const known: Answers = wanted.broker ? { ...wanted, broker: { ...wanted.broker, ...(cert === undefined ? {} : { cert }) } } : wanted
+  const readable = (path: string): Promise<void> => readableByService(path, at('etc/group'))
+  await writeConfig(at('etc/parley/parley.toml'), known)
+  await readable(at('etc/parley/parley.toml'))
+  if (known.broker) {
+    await put(at('etc/parley/fallback.env'), fallbackEnv(known), 0o640)
+    await readable(at('etc/parley/fallback.env'))
   }
   if (host.sound && !values['no-sound']) findings.push(...(await trySound(host.sound, wanted.volume)))
   const text = summary(wanted, identity, findings, io.wall())
@@ -89,6 +100,8 @@ function fallbackEnv({ broker, site, device }: Answers): string {
   // Read by a shell: only what cannot be anything but a value.
   const safe = (text: string): string => `'${text.replaceAll("'", '')}'`
   const lines = [`BROKER_HOST=${safe(url.hostname)}`, `BROKER_PORT=${safe(url.port || (url.protocol === 'mqtts:' ? '8883' : '1883'))}`, `ROOT_TOPIC=${safe(`parley/v1/${site}/${device}`)}`]
+  // Without a CA of its own it trusts those of the system, as the runtime does; without any the program would speak in the clear.
+  if (broker?.ca === undefined && url.protocol === 'mqtts:') lines.push("CAPATH='/etc/ssl/certs'")
   if (broker?.ca !== undefined) lines.push(`CA=${safe(broker.ca)}`)
   if (broker?.cert !== undefined) lines.push(`CERT=${safe(broker.cert)}`, "KEY='/etc/parley/keys/device.key'")
   return `${lines.join('\n')}\n`

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
+import { promisify } from 'node:util'
 import { systemClock } from '../../base/clock.js'
 import { ParleyError } from '../../base/errors.js'
 import { createLog } from '../../base/log.js'
@@ -15,6 +17,9 @@ import { bundlePath } from './paths.js'
 /** Where a claim's certificate is put for this command, beside the device's key; it deletes both when they have served. */
 const CLAIM = { cert: 'claim.pem', key: 'claim.key' }
 
+const VOICE = 'parley.service'
+const systemctl = async (...args: string[]): Promise<void> => { await promisify(execFile)('systemctl', args, { timeout: 30_000 }) }
+
 const help = `${provisionHelp.trim()}
 A claim's certificate and key are expected as /etc/parley/keys/${CLAIM.cert} and ${CLAIM.key}; both are deleted when the device has its own.`
 
@@ -25,6 +30,8 @@ async function run(args: readonly string[]): Promise<number> {
   const root = at >= 0 ? args[at + 1] ?? '/' : args.find(word => word.startsWith('--root='))?.slice('--root='.length) ?? '/'
   const config = async () => (await loadConfig(join(root, 'etc/parley/parley.toml'))).config
   const host = { clock: systemClock, log: createLog('silent'), signal: closing.signal }
+  // The voice holds the card; and it reads the new settings when it starts again.
+  await using _service = root === '/' ? await Stopped.service(VOICE) : undefined
   const questions = process.stdin.isTTY ? createInterface({ input: process.stdin, output: process.stdout }) : undefined
   try {
     return await provisionMain(args, processIo, {
@@ -37,15 +44,35 @@ async function run(args: readonly string[]): Promise<number> {
   }
 }
 
+/** A service that ran, and runs again when this is over, whatever came between. */
+class Stopped implements AsyncDisposable {
+  private constructor(readonly name: string) {}
+
+  static async service(name: string): Promise<Stopped | undefined> {
+    try {
+      await systemctl('is-active', '--quiet', name)
+    } catch {
+      return undefined // it does not run, or there is no systemd
+    }
+    processIo.out(`${name} is stopped for the checks`)
+    await systemctl('stop', name)
+    return new Stopped(name)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await systemctl('start', '--no-block', this.name)
+  }
+}
+
 /** Without a claim there is nothing to be done: the owner brings the certificate himself. */
-async function claimed({ claim, broker, site, device }: Answers, folder: string, signal: AbortSignal): Promise<string> {
-  if (claim === undefined) return 'none asked for'
+async function claimed({ claim, broker, site, device }: Answers, folder: string, signal: AbortSignal): Promise<{ seen: string; cert?: string }> {
+  if (claim === undefined) return { seen: 'none asked for' }
   if (!broker) throw new ParleyError('bad-config', 'a claim needs a [broker]')
   const { cert } = await provision({
     broker: { url: broker.url, ...(broker.ca ? { ca: broker.ca } : {}), cert: join(folder, CLAIM.cert), key: join(folder, CLAIM.key) },
     claim, site, device, folder, ...(broker.cert ? { certFile: broker.cert } : {}), signal,
   })
-  return `${site}/${device}, certificate in ${cert}`
+  return { seen: `${site}/${device}, certificate in ${cert}`, cert }
 }
 
 export const command: Command = { summary: 'identity, site facts and checks of a new device', help, run }

@@ -84,3 +84,25 @@ t.test('an answer cannot smuggle commands into the fallback\'s shell', async t =
   t.match(stdout, '/x; touch evil; echo ')
   t.notMatch(stdout, /^evil$/m)
 })
+
+t.test('what the service must read belongs to its group, also when it is written again', { skip: process.getuid?.() === 0 ? false : 'only root can give files away' }, async t => {
+  const { root, run } = await device(t)
+  await mkdir(join(root, 'etc'), { recursive: true })
+  await writeFile(join(root, 'etc/group'), 'root:x:0:\nparley:x:4242:\n')
+  for (let n = 0; n < 2; n++) {
+    await run()
+    for (const name of ['parley.toml', 'fallback.env']) {
+      const { uid, gid, mode } = await stat(join(root, 'etc/parley', name))
+      t.same([uid, gid, mode & 0o777], [0, 4242, 0o640], name)
+    }
+  }
+})
+
+t.test('a certificate that a claim brought is the one that the device and its fallback show', async t => {
+  const { root, run } = await device(t, 'device = "d"\nsite = "s"\nclaim = "code"\n[broker]\nurl = "mqtts://b.local"\n')
+  t.equal(await run({ claim: async () => ({ seen: 's/d', cert: '/etc/parley/keys/device.pem' }) }), 0)
+  t.match(parse(await readFile(join(root, 'etc/parley/parley.toml'), 'utf8')), { telemetry: { broker: { cert: '/etc/parley/keys/device.pem', key: '/etc/parley/keys/device.key' } } })
+  const env = await readFile(join(root, 'etc/parley/fallback.env'), 'utf8')
+  t.match(env, "CERT='/etc/parley/keys/device.pem'")
+  t.match(env, "CAPATH='/etc/ssl/certs'", 'TLS also without a CA of its own')
+})

@@ -39,6 +39,8 @@ t.test('systemd knows every line of every unit', { skip }, async t => {
 t.test('the voice is watched, restarted, and replaced by the fallback after five failures', async t => {
   const voice = text('parley.service')
   for (const line of ['Type=notify', 'WatchdogSec=20', 'Restart=on-failure', 'StartLimitBurst=5', 'OnFailure=parley-fallback.service']) t.match(voice, line)
+  const seconds = (key: string): number => Number(new RegExp(`^${key}=(\\d+)$`, 'm').exec(voice)?.[1])
+  t.ok(5 * (seconds('TimeoutStartSec') + seconds('RestartSec')) < seconds('StartLimitIntervalSec'), 'also starts that take all of their time are five in the interval')
 })
 
 t.test('the boot guard runs before each start and outside of every release', async t => {
