@@ -26,7 +26,8 @@ echo "parley: out of service: $why (${line:-nothing was noted})" >&2
 tell() {
   [ -r "$etc/fallback.env" ] && command -v mosquitto_pub >/dev/null 2>&1 || return 0
   . "$etc/fallback.env"
-  set -- -h "$BROKER_HOST" -p "$BROKER_PORT" -t "$ROOT_TOPIC/event" -q 1 -m "{\"type\":\"out-of-service\",\"why\":\"$why\",\"at\":$(date +%s)000}"
+  # Retained, so that whoever looks later sees it, too; the voice takes it away when it is back.
+  set -- -h "$BROKER_HOST" -p "$BROKER_PORT" -t "$ROOT_TOPIC/out-of-service" -q 1 -r -m "{\"why\":\"$why\",\"at\":$(date +%s)000}"
   [ -n "${CAPATH:-}" ] && set -- "$@" --capath "$CAPATH"
   [ -n "${CA:-}" ] && set -- "$@" --cafile "$CA"
   [ -n "${CERT:-}" ] && set -- "$@" --cert "$CERT" --key "$KEY"

@@ -22,7 +22,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
     return 0
   },
   watch: async (owner, [device], options, io) => {
-    const leaves = ['availability', 'state', 'turn', 'event', 'backfill', 'reported', 'jobs']
+    const leaves = ['availability', 'out-of-service', 'state', 'turn', 'event', 'backfill', 'reported', 'jobs']
     const filters = leaves.map(leaf => everyDevice(options.site, leaf).replace('/+/' + leaf, `/${device ?? '+'}/${leaf}`))
     await owner.watch(filters, (topic, payload) => show(topic, payload, options.json, io), io.signal)
     return 0

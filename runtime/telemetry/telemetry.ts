@@ -158,6 +158,7 @@ export class Telemetry implements AsyncDisposable {
     const kept = { qos: 1, retain: true } as const
     await this.link.publish(this.topics.instance, this.link.instance, kept)
     await this.link.publish(this.topics.availability, 'online', kept)
+    await this.link.publish(this.topics.outOfService, '', kept)
     if (settings.homeAssistant) await this.link.publish(discoveryTopic(settings.homeAssistant, about), JSON.stringify(discovery(about, this.topics)), kept)
     if (this.#old) await this.#sendOld({ ...this.#old, kind: 'state', historical: true })
     this.#old = undefined

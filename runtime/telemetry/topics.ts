@@ -5,6 +5,8 @@ export interface Topics {
   readonly availability: string
   /** Out, retained: which process is connected, so that a second one with the same id knows of it. */
   readonly instance: string
+  /** Out, retained, by the fallback that speaks in the voice's place: why. The voice takes it away when it is back. */
+  readonly outOfService: string
   /** Out, retained: last values. */
   readonly state: string
   readonly turn: string
@@ -32,7 +34,7 @@ export function topicsOf(site: string, device: string): Topics {
   const of = (leaf: string): string => `${root}/${leaf}`
   return {
     root,
-    availability: of('availability'), instance: of('instance'), state: of('state'), turn: of('turn'), event: of('event'), backfill: of('backfill'),
+    availability: of('availability'), instance: of('instance'), outOfService: of('out-of-service'), state: of('state'), turn: of('turn'), event: of('event'), backfill: of('backfill'),
     command: of('command'), reply: of('reply'), desired: of('desired'), reported: of('reported'), job: of('job'), jobs: of('jobs'),
   }
 }

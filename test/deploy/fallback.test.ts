@@ -4,6 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { SoundServer } from '../../drivers/room/sound-server.js'
+import { list, listTable } from '../../runtime/fleet/list.js'
+import { Owner } from '../../runtime/fleet/owner.js'
+import { Broker } from '../rig/broker.js'
+import { startDevice } from '../telemetry/fake-device.js'
+import { greeted } from '../telemetry/kit.js'
 
 const run = promisify(execFile)
 const SCRIPTS = new URL('../../../deploy/fallback/', import.meta.url).pathname
@@ -36,7 +42,7 @@ for (const [note, why] of [
     await run('sh', [join(SCRIPTS, 'note-stop.sh')], { env: { ...env, ...note } })
     await run('sh', [join(SCRIPTS, 'fallback.sh')], { env })
     t.match(await calls(), /aplay -q .*out-of-service\.wav/)
-    t.match(await calls(), new RegExp(`mosquitto_pub -h b\\.local -p 8883 -t parley/v1/s/d/event .*"why":"${why}".*--cafile /ca --cert /cert --key /key`))
+    t.match(await calls(), new RegExp(`mosquitto_pub -h b\\.local -p 8883 -t parley/v1/s/d/out-of-service -q 1 -r .*"why":"${why}".*--cafile /ca --cert /cert --key /key`))
   })
 }
 
@@ -62,4 +68,28 @@ t.test('while a release is on trial the updater of the one before judges it', as
   t.equal(await program(), '/opt/parley/current/app/dist/deploy/update/main.js')
   await writeFile(join(folder, 'var/lib/parley-update/trial'), `release=${b} previous=${a}\n`)
   t.equal(await program(), `/opt/parley/releases/${a}/app/dist/deploy/update/main.js`)
+})
+
+t.test('with a real sound server and a real broker: the recording is heard, the fleet sees why, until the voice is back', { timeout: 60_000 }, async t => {
+  await using broker = await Broker.start()
+  await using server = await SoundServer.start({ loopback: false })
+  await using heard = await server.record('spk.monitor')
+  const folder = await mkdtemp(join(tmpdir(), 'parley-fallback-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  await writeFile(join(folder, 'fallback.env'), `BROKER_HOST='127.0.0.1'\nBROKER_PORT='${broker.port}'\nROOT_TOPIC='parley/v1/lab/r1'\n`)
+  await writeFile(join(folder, 'last-failure'), 'result=exit-code status=4\n')
+  await run('sh', [join(SCRIPTS, 'fallback.sh')], { env: { ...process.env, ...server.env, PARLEY_STATE: folder, PARLEY_ETC: folder, PARLEY_FALLBACK_S: 'once' } })
+  t.ok(heard.firstSoundAt(0.02) !== undefined, 'it says that it is out of service')
+
+  const is = async (): Promise<string | undefined> => {
+    await using owner = await Owner.open({ url: broker.url })
+    const device = (await list(owner, '+'))[0]
+    return device && listTable([device], Date.now()).at(-1)?.trim().split(/ {2,}/)[2]
+  }
+  t.equal(await is(), 'out: missing-device')
+  const { device } = await startDevice(t, broker, folder)
+  await greeted(device.telemetry)
+  t.equal(await is(), 'online')
+  await device.close()
+  t.equal(await is(), 'offline', 'and nothing is left of it')
 })
