@@ -1,9 +1,8 @@
-import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { provision } from '../../runtime/fleet/provision.js'
 import { fleetMain } from '../../runtime/fleet/main.js'
-import { readSecret } from '../../runtime/telemetry/link/credentials.js'
 import { Authority, type Issued } from '../rig/authority.js'
 import { Folder, Listener, eventually, startTelemetry, wait } from './kit.js'
 import { secureBroker } from './secure-broker.js'
@@ -56,14 +55,6 @@ t.test('an expired, a revoked and a foreign certificate are each told by name, a
   t.equal(await failure(revoked), 'certificate-revoked')
   t.equal(await failure(foreign), 'certificate-unknown')
   t.equal(await failure(foreign, others.ca), 'certificate-unknown', 'and a broker that we do not know')
-})
-
-t.test('a key that others can read is not used', async t => {
-  await using authority = await Authority.create()
-  await chmod(authority.caKey, 0o644)
-  await t.rejects(readSecret(authority.caKey), { code: 'secret-readable', hint: /chmod 600/ })
-  await chmod(authority.caKey, 0o600)
-  await readSecret(authority.caKey)
 })
 
 t.test('a claim becomes a certificate once, is deleted, and works only for that', { timeout: 180_000 }, async t => {
