@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PACKAGES, installPackages } from './apt.mjs'
 import { build } from './build.mjs'
-import { installDependencies } from './packages.mjs'
+import { buildSpeaker, installDependencies } from './packages.mjs'
 import { Missing, say } from './say.mjs'
 import { runTests } from './tests.mjs'
 
@@ -63,6 +63,7 @@ async function main([task, ...args]) {
   mkdirSync(homedir(), { recursive: true })
   checkNode()
   await setUp(task)
+  if (PACKAGES[task].includes('libasound2-dev')) buildSpeaker(root)
   build(root)
   return task === 'test' ? runTests(root, args) : runProgram(task, args)
 }
