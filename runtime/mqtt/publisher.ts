@@ -85,31 +85,34 @@ export class MqttPublisher implements AsyncDisposable {
   readonly publish = async (topic: string, payload: string, options: PublishOptions): Promise<void> => {
     const until = this.#clock.now() + (options.keepMs ?? 0)
     for (;;) {
+      const live = this.#live
       try {
         return await this.#send(topic, payload, options)
       } catch (error) {
         const left = until - this.#clock.now()
-        if (left <= 0 || this.#closing.signal.aborted) throw error
+        const refused = live !== undefined && live === this.#live // by a broker that is there, which would say the same again
+        if (left <= 0 || refused || this.#closing.signal.aborted) throw error
         await this.#connection(topic, left, error)
       }
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort()
-    for (const { fail } of this.#urgent.values()) fail(new ParleyError('closed', 'the publisher was closed'))
+    const closed = new ParleyError('closed', 'the publisher was closed')
+    this.#closing.abort(closed)
+    for (const { fail } of this.#urgent.values()) fail(closed)
     await this.#running
   }
 
   async #send(topic: string, payload: string, { qos, expiryS, keepMs, signal }: PublishOptions): Promise<void> {
-    signal?.throwIfAborted()
     const live = this.#live
     if (!live) throw new ParleyError('mqtt-offline', 'the broker is not connected; the message was not kept')
     const { client, over, mostQos } = live
     const limitMs = keepMs ? URGENT_LIMIT_MS : PUBLISH_LIMIT_MS
     const late = new AbortController()
-    const timer = setTimeout(() => late.abort(new ParleyError('timeout', `the broker did not take the message in ${limitMs} ms`)), limitMs)
     const given = AbortSignal.any([late.signal, over.signal, ...(signal ? [signal] : [])])
+    given.throwIfAborted() // an event that is over would not come again
+    const timer = setTimeout(() => late.abort(new ParleyError('timeout', `the broker did not take the message in ${limitMs} ms`)), limitMs)
     const level = Math.min(qos, mostQos) as 0 | 1 | 2
     const sent = client.publishAsync(topic, payload, { qos: level, properties: { messageExpiryInterval: expiryS } })
     const id = level > 0 ? client.getLastMessageId() : undefined
@@ -166,13 +169,13 @@ export class MqttPublisher implements AsyncDisposable {
     let since: number | undefined
     client.on('error', error => this.#log.warn({ reason: describe(connectError(error)) }, 'mqtt'))
     client.once('close', lost)
+    over.signal.addEventListener('abort', () => { this.#live = undefined }, { once: true })
     client.once('connect', ({ properties }) => {
       since = this.#clock.now()
       this.#live = { client, mostQos: properties?.maximumQoS ?? 2, over }
       for (const { go } of this.#urgent.values()) go() // in the same turn of the event loop, so before anything else
     })
     await aborted(over.signal)
-    this.#live = undefined
     if (signal.aborted && client.connected) await withTimeout(client.endAsync(), GOODBYE_MS, 'the goodbye').catch(() => {})
     // Not closed but reset, where we may: the system would go on sending what still lies in its buffer.
     if (client.stream instanceof Socket && !('encrypted' in client.stream)) client.stream.resetAndDestroy()

@@ -1,9 +1,11 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import { createLog } from '../../base/log.js'
 import { MqttPublisher } from '../../runtime/mqtt/publisher.js'
 import { Broker } from '../rig/broker.js'
 import { Gate } from '../rig/gate.js'
-import { DayClock, Listener, eventually, pumped, wait } from '../telemetry/kit.js'
+import { DayClock, Folder, Listener, eventually, pumped, wait } from '../telemetry/kit.js'
 
 t.setTimeout(60_000)
 const log = createLog('silent')
@@ -72,6 +74,45 @@ t.test('a stop that was given without a link is sent before anything else when i
   await stopping
   await robot.until(h => h.payload.toString() === 'go', 'the command')
   t.equal(robot.heard[0]?.payload.toString(), 'stop')
+})
+
+t.test('a stop that a dead link swallowed is sent over the next one', async t => {
+  await using broker = await Broker.start()
+  await using gate = await Gate.to(broker.port)
+  gate.open()
+  await using robot = await Listener.open(broker.url, 'robot/#')
+  await using publisher = await MqttPublisher.open({ url: gate.url }, log, soon)
+  await eventually('connected', () => publisher.connected)
+  gate.swallow()
+  const begun = performance.now()
+  await publisher.publish('robot/stop', 'stop', { qos: 1, expiryS: 10, keepMs: 5_000 })
+  t.comment(`${Math.round(performance.now() - begun)} ms`)
+  await robot.until(h => h.payload.toString() === 'stop', 'the stop')
+})
+
+t.test('a stop that the broker refuses is not sent again and again', async t => {
+  await using folder = await Folder.make()
+  const aclFile = join(folder.path, 'acl')
+  await writeFile(aclFile, 'topic read #\n')
+  await using broker = await Broker.start({ aclFile, extra: ['log_type all'] })
+  await using publisher = await MqttPublisher.open({ url: broker.url }, log, soon)
+  await eventually('connected', () => publisher.connected)
+  await t.rejects(publisher.publish('robot/stop', 'stop', { qos: 1, expiryS: 10, keepMs: 5_000 }), { message: /Not authorized/i })
+  await wait(200)
+  t.equal(broker.output.match(/Denied PUBLISH/g)?.length, 1)
+})
+
+t.test('what is on its way when all is closed ends with the reason', async t => {
+  await using broker = await Broker.start()
+  await using gate = await Gate.to(broker.port)
+  gate.open()
+  const publisher = await MqttPublisher.open({ url: gate.url }, log, soon)
+  await eventually('connected', () => publisher.connected)
+  gate.swallow()
+  const going = publisher.publish('robot/act', 'go', { qos: 2, expiryS: 10 })
+  const begun = performance.now()
+  await Promise.all([t.rejects(going, { code: 'closed' }), publisher[Symbol.asyncDispose]()])
+  t.ok(performance.now() - begun < 1_500, 'in less than the runtime has')
 })
 
 t.test('a stop that is too old is not sent', async t => {
