@@ -74,6 +74,7 @@ function session(broker: BrokerSettings): Check {
         client.end(true)
         return { state: 'ok', seen: `${broker.url} lets us in` }
       } catch (error) {
+        if (error instanceof ParleyError && /^(secret|certificate-bad)/.test(error.code)) return { state: 'warn', seen: `not tried: ${error.message}`, mend: error.hint ?? 'mend the certificate first' }
         const hint = error instanceof ParleyError ? error.hint : undefined
         return { state: 'warn', seen: `${broker.url}: ${describe(error instanceof Error && error.cause ? error.cause : error)}`, mend: hint ?? 'is the broker running, and the address right?' }
       }

@@ -37,7 +37,9 @@ await t.test('a key that others can read fails, with the chmod', async t => {
 })
 
 await t.test('a key that is not there fails, and what brings one is told', async t => {
-  t.match((await findings({ ...device, key: '/nowhere/device.key' }))['certificate'], { state: 'fail', seen: /there is no \/nowhere/, mend: /parley provision/ })
+  t.match(await findings({ ...device, key: '/nowhere/device.key' }), {
+    certificate: { state: 'fail', seen: /there is no \/nowhere/, mend: /parley provision/ }, 'telemetry broker': { state: 'warn', seen: /not tried/, mend: /certificate first/ },
+  })
 })
 
 await t.test('a broker that does not answer is a warning', async t => {
