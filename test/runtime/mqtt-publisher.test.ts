@@ -145,3 +145,10 @@ t.test('a broker that ends every connection at once is not hammered', async t =>
   const waits = tries.slice(1).map((at, i) => at - tries[i]!)
   t.ok([1_000, 2_000, 4_000, 8_000, 16_000].every((least, i) => waits[i]! >= least), `waited ${waits.map(Math.round)} ms`)
 })
+
+t.test('a password that others can read is not used', async t => {
+  await using folder = await Folder.make()
+  const passwordFile = join(folder.path, 'password')
+  await writeFile(passwordFile, 'hunter2', { mode: 0o644 })
+  await t.rejects(MqttPublisher.open({ url: 'mqtt://127.0.0.1:1', username: 'robot', passwordFile }, log), { code: 'secret-readable', hint: /chmod 600/ })
+})
