@@ -11,6 +11,7 @@ const OPTIONAL = ['pulseaudio']
 export const PACKAGES = {
   demo: [...SOUND, ...OPTIONAL],
   bench: [...SOUND, ...OPTIONAL],
+  'bench:fleet': ['mosquitto'],
   eval: [],
   test: [...SOUND, ...OPTIONAL, 'mosquitto', 'ffmpeg', 'openssl'],
 }

@@ -39,7 +39,7 @@ function look() {
 }
 
 async function installPackages(lacks) {
-  const command = ['apt-get', 'install', '-y', '--no-install-recommends', ...PACKAGES]
+  const command = ['apt-get', 'install', '-y', '--no-install-recommends', '--no-remove', ...PACKAGES]
   const root = process.getuid() === 0
   const byHand = `Install by hand, then run again:\n  ${root ? '' : 'sudo '}${command.join(' ')}`
   say(`Missing: ${lacks.join('; ')}`)

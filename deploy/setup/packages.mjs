@@ -14,11 +14,11 @@ export function installDependencies(root) {
   say('Installing npm dependencies …')
   const npm = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
   if (npm.status !== 0) throw new Missing(`npm ci failed (its words are above)${npm.error ? `: ${npm.error.message}` : ''}. It needs npm and the npm registry.`)
-  buildSpeaker(join(root, 'node_modules', 'speaker'))
 }
 
-/** A conversation is held without it (pacat or aplay plays), so its failure is told and not fatal. */
-function buildSpeaker(folder) {
+/** A conversation is held without it (pacat or aplay plays), so its failure is told and not fatal: the next run tries again. */
+export function buildSpeaker(root) {
+  const folder = join(root, 'node_modules', 'speaker')
   const binding = join(folder, 'build', 'Release', 'binding.node')
   if (!existsSync(folder) || existsSync(binding)) return
   const gyp = nodeGyp()

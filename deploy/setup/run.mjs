@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// npm run demo | test | bench | eval: sets up what is not there yet, builds what has changed, and runs the task.
+// npm run demo | test | bench | bench:fleet | eval: sets up what is not there yet, builds what has changed, and runs the task.
 // Plain Node, no dependencies: it runs before there are any.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -9,13 +9,13 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PACKAGES, installPackages } from './apt.mjs'
 import { build } from './build.mjs'
-import { installDependencies } from './packages.mjs'
+import { buildSpeaker, installDependencies } from './packages.mjs'
 import { Missing, say } from './say.mjs'
 import { runTests } from './tests.mjs'
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const LEAST_NODE = [20, 17]
-const PROGRAMS = { demo: ['dist/runtime/cli/main.js', 'demo'], bench: ['dist/runtime/cli/main.js', 'bench'], eval: ['dist/models/eval/main.js'] }
+const PROGRAMS = { demo: ['dist/runtime/cli/main.js', 'demo'], bench: ['dist/runtime/cli/main.js', 'bench'], 'bench:fleet': ['dist/runtime/fleet/simulate.js'], eval: ['dist/models/eval/main.js'] }
 
 function checkNode() {
   const [major, minor] = process.versions.node.split('.').map(Number)
@@ -63,6 +63,7 @@ async function main([task, ...args]) {
   mkdirSync(homedir(), { recursive: true })
   checkNode()
   await setUp(task)
+  if (PACKAGES[task].includes('libasound2-dev')) buildSpeaker(root)
   build(root)
   return task === 'test' ? runTests(root, args) : runProgram(task, args)
 }

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { systemClock, type Clock } from '../../base/clock.js'
 import { ParleyError, describe, isMissing, systemCode } from '../../base/errors.js'
 import { writeFileAtomic } from '../../base/files.js'
+import { readSecret } from '../../base/secret.js'
 import { Hawkbit } from '../fleet/hawkbit.js'
 import { hawkbitPermit } from '../fleet/hawkbit-permit.js'
 import { isProgram, processIo, type Io } from '../io.js'
@@ -92,7 +93,7 @@ async function permitOf(settings: UpdateSettings, from: string | undefined, root
   if (!settings.hawkbit) return settings.by === 'job' ? wishPermit(join(root, WISH_FILE)) : { check: true }
   const { url, tokenFile, tokenKind } = settings.hawkbit
   try {
-    const hawkbit = new Hawkbit({ url, tokenKind, token: (await readFile(join(root, tokenFile), 'utf8')).trim() })
+    const hawkbit = new Hawkbit({ url, tokenKind, token: (await readSecret(join(root, tokenFile))).toString('utf8').trim() })
     return await hawkbitPermit(hawkbit, { arch: process.arch, channel: settings.channel }, signal)
   } catch (error) {
     io.out(`not now: ${describe(error)}`)

@@ -12,7 +12,7 @@ export const updateSettings = z.strictObject({
   hawkbit: z.strictObject({
     /** `https://server/TENANT/controller/v1/DEVICE` */
     url: z.string().regex(/^https?:\/\/\S+\/controller\/v1\/[^\s/]+$/, 'https://server/TENANT/controller/v1/DEVICE'),
-    /** Holds the token and nothing else; root's own. */
+    /** Holds the token and nothing else; root's own, mode 0600. */
     tokenFile: z.string().min(1),
     tokenKind: z.enum(['TargetToken', 'GatewayToken']).default('TargetToken'),
   }).optional(),

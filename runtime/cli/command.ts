@@ -26,7 +26,7 @@ export interface Command {
   run(args: readonly string[]): Promise<number>
 }
 
-const BAD_INPUT = /^(bad-config|config-|bundle-|wav-|facts-|tick-|unknown-driver|no-mqtt)/
+const BAD_INPUT = /^(bad-config|config-|bundle-|wav-|events-|secret-|facts-|tick-|unknown-driver|no-mqtt)/
 const MISSING = /^(missing-|device-|sound-server|engine-dead|no-provider)/
 
 export function exitCodeOf(error: unknown): number {

@@ -1,6 +1,7 @@
 import { systemClock } from '../../base/clock.js'
 import { createLog } from '../../base/log.js'
 import { loadConfig } from '../config/load.js'
+import { brokerChecks } from '../doctor/broker-checks.js'
 import { runCheck, type Check, type Finding } from '../doctor/check.js'
 import { machineChecks } from '../doctor/machine-checks.js'
 import { modelChecks, placements } from '../doctor/model-checks.js'
@@ -26,7 +27,7 @@ async function run(args: readonly string[]): Promise<number> {
   const closing = untilSignal()
   const host = { clock: systemClock, log: createLog('silent'), signal: closing.signal }
   const folder = bundlePath(values.bundle, config.bundle.path, path)
-  const checks: Check[] = [...machineChecks(config, path), ...soundChecks(config, host, values.echo), ...modelChecks(config, folder)]
+  const checks: Check[] = [...machineChecks(config, path), ...brokerChecks(config), ...soundChecks(config, host, values.echo), ...modelChecks(config, folder)]
   const findings: Finding[] = []
   // One after the other: they measure times, and share devices.
   for (const check of checks) if (!closing.signal.aborted) findings.push(await runCheck(check))

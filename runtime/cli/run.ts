@@ -41,8 +41,8 @@ async function run(args: readonly string[]): Promise<number> {
   const loaded = await loadConfig(values.config)
   const tail = new LogTail()
   const log = createLog(process.env['PARLEY_LOG'] ?? loaded.config.log.level, tail)
-  using file = values.events === undefined ? undefined : new EventFile(values.events).open()
-  using output = values.json ? new EventFile('-').open() : undefined
+  using file = values.events === undefined ? undefined : new EventFile(values.events, text => log.error(text)).open()
+  using output = values.json ? new EventFile('-', text => log.error(text)).open() : undefined
   const closing = untilSignal()
   const again = new AbortController()
   await using service = new Service({ clock: systemClock, log })

@@ -236,7 +236,7 @@ export class Runtime implements AsyncDisposable {
   #tell(reading: Omit<Reading, 'at'>): void {
     const { source, value, unit } = reading
     // Straight to the actuators, before anything else is done with it: the model may be dead.
-    if (this.#options.config.tools.stopSources.includes(source) && value !== false && value !== 'released') this.stop()
+    if (this.#options.config.tools.stopSources.includes(source) && asksToStop(value)) this.stop()
     // Who has just been answered is not waiting.
     if (value === 'waiting' && this.#conversation && this.#conversation.quietTicks < TALKING_TICKS) return
     if (this.#told.get(source)?.value === value) return
@@ -254,3 +254,6 @@ export class Runtime implements AsyncDisposable {
     this.#options.log[report.ok ? 'info' : 'warn']({ unwell: unwell.map(p => ({ name: p.name, detail: p.detail })) }, report.ok ? 'all is well again' : 'not well')
   }
 }
+
+/** A stop source rests at `false`, 0 or `released`. Whatever else it says is a stop, also what we do not understand. */
+const asksToStop = (value: Reading['value']): boolean => value !== false && value !== 0 && value !== 'released'

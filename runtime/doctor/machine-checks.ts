@@ -1,8 +1,6 @@
 import { statfs, readFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { availableParallelism, freemem, homedir, loadavg, totalmem } from 'node:os'
 import { findBinding } from '../../drivers/camera/opencv-binding.js'
-import { ParleyError } from '../../base/errors.js'
 import { checkDrivers } from '../config/load.js'
 import type { Config } from '../config/schema.js'
 import { figure, type Check } from './check.js'
@@ -10,8 +8,6 @@ import { figure, type Check } from './check.js'
 const LEAST_NODE = [20, 17] as const
 /** All processes of parley together (issue): 350 MB. */
 const NEEDED_MB = 350
-/** A broker on the same network answers in ms. */
-const CONNECT_LIMIT_MS = 3_000
 
 export function machineChecks(config: Config, path: string | undefined): Check[] {
   return [
@@ -52,21 +48,5 @@ export function machineChecks(config: Config, path: string | undefined): Check[]
         return { state: 'ok', seen: opencv }
       },
     },
-    ...(config.mqtt ? [broker(config.mqtt.url)] : []),
   ]
-}
-
-function broker(url: string): Check {
-  const { hostname, port, protocol } = new URL(url)
-  const number = Number(port) || (protocol === 'mqtts:' ? 8_883 : protocol === 'mqtt:' ? 1_883 : protocol === 'wss:' ? 443 : 80)
-  return {
-    what: 'broker', needed: false,
-    look: () => new Promise((resolve, reject) => {
-      const socket = connect({ host: hostname, port: number, timeout: CONNECT_LIMIT_MS })
-      socket.once('connect', () => { socket.destroy(); resolve({ state: 'ok', seen: `${hostname}:${number} answers` }) })
-      const fail = (why: string): void => { socket.destroy(); reject(new ParleyError('device-missing', `${hostname}:${number}: ${why}`, { hint: 'is the broker running, and the address right?' })) }
-      socket.once('timeout', () => fail(`no answer in ${CONNECT_LIMIT_MS} ms`))
-      socket.once('error', error => fail(error.message))
-    }),
-  }
 }

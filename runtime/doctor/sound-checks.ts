@@ -23,7 +23,7 @@ export function soundChecks(config: Config, host: Host, echo: boolean): Check[] 
     },
     {
       what: 'package speaker', needed: false,
-      look: async () => speakerPackageIsBuilt() ? { state: 'ok', seen: 'built' } : { state: 'warn', seen: 'not built: pacat or aplay plays instead', mend: 'apt-get install libasound2-dev make g++ python3 && rm -r .parley && npm run demo' },
+      look: async () => speakerPackageIsBuilt() ? { state: 'ok', seen: 'built' } : { state: 'warn', seen: 'not built: pacat or aplay plays instead', mend: 'apt-get install libasound2-dev make g++ python3 && npm run demo' },
     },
     {
       what: 'microphone', needed: config.microphone.driver !== 'auto',

@@ -34,11 +34,13 @@ export const USAGE = `parley fleet: the devices at a broker
   parley fleet rollout run <plan.json>              a release, group by group; stops by itself above its error threshold
   parley fleet rollout stop <id>                    emergency stop, from anywhere; resume <id> goes on, status <id> tells
   parley fleet provision --ca ca.pem --ca-key ca.key  answers devices that come with a claim (see docs/telemetry.md)
+                                                    --replace site/device,…: these may have a second certificate
+                                                    --issued DIR, --used FILE: what was given; --days N: how long it lasts
 
   --broker URL (PARLEY_BROKER)   --site SITE (PARLEY_SITE)   --json   --timeout SECONDS
   --ca FILE --cert FILE --key FILE   --username NAME --password-file FILE (PARLEY_CA, PARLEY_CERT, PARLEY_KEY)`
 
-const STRINGS = ['broker', 'site', 'ca', 'cert', 'key', 'username', 'password-file', 'timeout', 'id', 'ca-key', 'used', 'days'] as const
+const STRINGS = ['broker', 'site', 'ca', 'cert', 'key', 'username', 'password-file', 'timeout', 'id', 'ca-key', 'used', 'days', 'issued', 'replace'] as const
 
 /** Throws `usage` for what cannot be understood. */
 export function parseOptions(argv: readonly string[], env: FleetIo['env']): FleetOptions {

@@ -178,10 +178,13 @@ class Mosquitto {
   }
 }
 
-/** `npm run bench:fleet -- --devices 200 --seconds 20 --turn 5 --state 10 --away 5` */
+/** More than the links' 30 s after which a connection was a good one: the way back from that is what a fleet sees. */
+const STEADY_S = 40
+
+/** `npm run bench:fleet -- --devices 200 --seconds 40 --turn 5 --state 10 --away 5` */
 export async function simulateMain(argv: readonly string[]): Promise<number> {
   const option = (value: string): { type: 'string'; default: string } => ({ type: 'string', default: value })
-  const { values } = parseArgs({ args: [...argv], options: { devices: option('100'), seconds: option('20'), turn: option('5'), state: option('10'), away: option('5') } })
+  const { values } = parseArgs({ args: [...argv], options: { devices: option('100'), seconds: option(String(STEADY_S)), turn: option('5'), state: option('10'), away: option('5') } })
   const [devices, seconds, turnS, stateS, awayS] = [values.devices, values.seconds, values.turn, values.state, values.away].map(Number) as [number, number, number, number, number]
   const figures = await simulate({ devices, seconds, turnS, stateS, awayS }, line => process.stderr.write(`${line}\n`))
   process.stdout.write(`${JSON.stringify(figures, (_k, v: unknown) => (typeof v === 'number' ? Math.round(v * 100) / 100 : v), 2)}\n`)

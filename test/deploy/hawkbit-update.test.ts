@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { readFile, readdir, stat, writeFile } from 'node:fs/promises'
+import { chmod, readFile, readdir, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -56,7 +56,7 @@ async function device(t: Test) {
   const url = await server.open(t, () => folder)
   const d = await DeviceAndVendor.make(t, `[update]\nquietMinutes = 0\nreserveMegabytes = 0\n[update.hawkbit]\nurl = "${url}${DEVICE}"\ntokenFile = "/etc/parley/token"\n`)
   folder = d.vendor.path('')
-  await writeFile(join(d.root, 'etc/parley/token'), 'secret\n')
+  await writeFile(join(d.root, 'etc/parley/token'), 'secret\n', { mode: 0o600 })
   return { server, d }
 }
 
@@ -66,6 +66,15 @@ t.test('an action of the server is installed, and the server hears that it succe
   t.equal(await d.update(), 0)
   t.equal(await d.current(), next, d.lines.join('\n'))
   t.same(server.feedback.at(-1), { execution: 'closed', finished: 'success', details: ['runs 1.2'] })
+})
+
+t.test('a token that others can read is not used, and the updater says what to do', async t => {
+  const { d } = await device(t)
+  await chmod(join(d.root, 'etc/parley/token'), 0o644)
+  await d.publish(2)
+  await d.update()
+  t.equal(await d.current(), d.first)
+  t.match(d.lines.join('\n'), /can be read by others.*chmod 600/)
 })
 
 t.test('a release that does not answer is undone, and the server hears why', async t => {

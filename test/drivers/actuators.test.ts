@@ -17,7 +17,7 @@ t.test('mqtt publishes the call as JSON, with an expiry', async t => {
   const publish = async (topic: string, payload: string, options: PublishOptions): Promise<void> => void sent.push([topic, JSON.parse(payload), options])
   await using actuator = await open('mqtt', { topic: 'robot/act', expiryS: 5 }, { publish })
   await actuator.act(call('goto', { place: 'gift shop' }), never)
-  t.match(sent, [['robot/act', { name: 'goto', args: { place: 'gift shop' }, at: Number }, { qos: 1, expiryS: 5 }]])
+  t.match(sent, [['robot/act', { name: 'goto', args: { place: 'gift shop' }, at: Number }, { qos: 2, expiryS: 5 }]])
 })
 
 t.test('mqtt without a broker is refused with what to do', async t => {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { symlinkSync } from 'node:fs'
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { tempFolder, withoutOpencv } from './kit.js'
@@ -21,4 +21,13 @@ t.test('on a machine without the tools it says exactly what is missing', async t
   t.equal(run.status, 1)
   t.match(run.stdout, /Missing: .*g\+\+ \(the C\+\+ compiler\).*ffmpeg/)
   t.match(run.stderr, /no apt-get/)
+})
+
+t.test('nothing that is installed is removed for it', async t => {
+  const bin = tempFolder()
+  const asked = join(bin, 'asked')
+  symlinkSync(process.execPath, join(bin, 'node'))
+  writeFileSync(join(bin, 'apt-get'), `#!/bin/sh\necho "$@" >> ${asked}\n`, { mode: 0o755 })
+  const run = setUp({ PATH: bin, HOME: tempFolder() })
+  t.match(process.getuid?.() === 0 ? readFileSync(asked, 'utf8') : run.stderr, /install -y .*--no-remove/)
 })

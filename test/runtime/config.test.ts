@@ -43,6 +43,7 @@ t.test('what is wrong is told with key, value and what was expected', async t =>
     ['[log]\nlevel = "loud"', /log\.level = "loud": expected one of/i],
     ['[facts]\nrestroom = ["a", "b"]', /facts\.restroom = \["a","b"\]: expected/],
     ['[mqtt]\nurl = "broker"', /mqtt\.url = "broker": expected an address such as mqtts/],
+    ['[mqtt]\nurl = "mqtt://b"\npassword = "hunter2"', /mqtt\.password = \[hidden\]: expected no password here: .*passwordFile/],
     ['playout = 3', /playout = 3: expected object/],
     ['[playout\nleadMs = 3', /is not TOML: line 1/],
   ]
@@ -59,8 +60,7 @@ t.test('a driver\'s own section is checked by the driver', async t => {
 
 t.test('a secret is shown nowhere', async t => {
   const secret = 'hunter2-hunter2'
-  const good = configSchema.parse({ mqtt: { url: 'mqtt://localhost', username: 'u', password: secret } })
-  t.notMatch(JSON.stringify(hideSecrets(good)), secret)
+  t.notMatch(JSON.stringify(hideSecrets({ mqtt: { url: 'mqtt://localhost', username: 'u', password: secret } })), secret)
   for (const toml of [`[mqtt]\nurl = "x"\npassword = "${secret}"`, `[mqtt]\nurl = "mqtt://b"\npassword = ["${secret}"]`, `[mqtt]\npassword = "${secret}`, `[mqtt]\nurl = "mqtt://b"\napi_key = "${secret}"`, `[microphone]\ndriver = { token = "${secret}" }`]) {
     const message = await messageOf(toml)
     t.ok(message, 'it is refused')

@@ -1,7 +1,6 @@
-import { readFile, stat } from 'node:fs/promises'
 import { X509Certificate } from 'node:crypto'
-import { resolve, sep } from 'node:path'
-import { ParleyError, describe, isMissing, systemCode } from '../../../base/errors.js'
+import { ParleyError, describe, systemCode } from '../../../base/errors.js'
+import { readCredential, readSecret } from '../../../base/secret.js'
 import type { BrokerSettings } from '../settings.js'
 
 export interface Credentials {
@@ -16,33 +15,13 @@ export interface Credentials {
 
 /** Reads what the settings name. Throws `secret-missing`, `secret-readable` (others may read it) or `certificate-bad`. */
 export async function readCredentials(broker: BrokerSettings): Promise<Credentials> {
-  const ca = broker.ca === undefined ? undefined : await read(broker.ca)
-  const cert = broker.cert === undefined ? undefined : await read(broker.cert)
+  const ca = broker.ca === undefined ? undefined : await readCredential(broker.ca)
+  const cert = broker.cert === undefined ? undefined : await readCredential(broker.cert)
   const key = broker.key === undefined ? undefined : await readSecret(broker.key)
   const password = broker.passwordFile === undefined ? undefined : (await readSecret(broker.passwordFile)).toString('utf8').trim()
   return {
     ...(ca ? { ca } : {}), ...(cert ? { cert, notAfter: notAfter(cert, broker.cert ?? '') } : {}), ...(key ? { key } : {}),
     ...(broker.username ? { username: broker.username } : {}), ...(password === undefined ? {} : { password }),
-  }
-}
-
-/** A file that only its owner may read, or one that systemd has put into this unit's folder of credentials. */
-export async function readSecret(path: string): Promise<Buffer> {
-  const bytes = await read(path)
-  const { mode } = await stat(path)
-  const given = process.env['CREDENTIALS_DIRECTORY']
-  const bySystemd = given !== undefined && resolve(path).startsWith(resolve(given) + sep)
-  if (!bySystemd && (mode & 0o077) !== 0) {
-    throw new ParleyError('secret-readable', `${path} can be read by others (mode ${(mode & 0o777).toString(8)})`, { hint: `chmod 600 ${path}` })
-  }
-  return bytes
-}
-
-async function read(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path)
-  } catch (cause) {
-    throw new ParleyError('secret-missing', isMissing(cause) ? `there is no ${path}` : `cannot read ${path}`, { cause })
   }
 }
 
