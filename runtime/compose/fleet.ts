@@ -21,6 +21,8 @@ export interface FleetParts {
   /** The configuration file before defaults. */
   readonly raw: JsonObject
   readonly version: string
+  /** For people: `NVIDIA Jetson Orin Nano`. */
+  readonly hardware?: string | undefined
   readonly clock: Clock
   readonly log: Logger
   readonly api: DeviceApi
@@ -43,10 +45,10 @@ export class Fleet implements AsyncDisposable {
   #looking: Promise<void> | undefined
 
   constructor(parts: FleetParts) {
-    const { settings, raw, version, clock, log, api, runtime, onConfig, random } = parts
+    const { settings, raw, version, hardware, clock, log, api, runtime, onConfig, random } = parts
     this.#parts = parts
     this.device = new FleetDevice<Config>({
-      settings, source: this.#source, clock, log, version, api, schema: configSchema, base: raw, ...(random ? { random } : {}),
+      settings, source: this.#source, clock, log, version, api, schema: configSchema, base: raw, ...(hardware ? { hardware } : {}), ...(random ? { random } : {}),
       // Before it listens nobody talks with it, and a job that disturbs would end what just begins.
       busy: () => runtime()?.busy ?? true,
       jobs: { update: updateJob({ clock }) },

@@ -3,6 +3,7 @@ import type { Logger, LogTail } from '../../base/log.js'
 import type { Loaded } from '../config/load.js'
 import type { Config } from '../config/schema.js'
 import type { TelemetrySettings } from '../telemetry/settings.js'
+import { hardwareName } from '../telemetry/system.js'
 import { BundleChoice } from './bundle-choice.js'
 import { Fleet } from './fleet.js'
 import { LiveApi } from './live-api.js'
@@ -25,5 +26,5 @@ export function openFleet(settings: TelemetrySettings, loaded: Loaded, version: 
   const bundles = new BundleChoice(loaded.config.bundle.folder, settings.folder)
   const api = new LiveApi({ runtime, config: () => live.config, tail, bundles, restart })
   const onConfig = (config: Config): void => { live.config = config }
-  return { fleet: new Fleet({ settings, raw: loaded.raw, version, clock: systemClock, log, api, runtime, onConfig }), bundles }
+  return { fleet: new Fleet({ settings, raw: loaded.raw, version, hardware: hardwareName(), clock: systemClock, log, api, runtime, onConfig }), bundles }
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { pause, type Clock } from '../../base/clock.js'
 import { describe } from '../../base/errors.js'
 import type { Logger } from '../../base/log.js'
@@ -15,7 +16,7 @@ import { Registry } from './registry.js'
 import type { TelemetrySettings } from './settings.js'
 import type { TelemetrySource } from './source.js'
 import { SegmentRing } from './store/ring.js'
-import { readSystem } from './system.js'
+import { readSystem, readVersions } from './system.js'
 import { TimeFloor } from './time-floor.js'
 import { topicsOf, type Topics } from './topics.js'
 
@@ -82,7 +83,7 @@ export class Telemetry implements AsyncDisposable {
     await this.time.open()
     for (const box of Object.values(this.#boxes)) await box.ring.open().catch(unusable)
     this.#old = await this.#lastState.load()
-    this.registry.set('version', this.#options.version)
+    readVersions(this.registry, this.#options.version, fileURLToPath(import.meta.url))
     source.listen(this.observer.hear)
   }
 

@@ -20,7 +20,7 @@ t.test('a turn, a reading and an error come out as numbers on their topics', asy
   t.match(record, { firstSoundMs: 181, bargeInMs: 42, interrupted: true, ended: 'cut', id: /^[0-9a-f]{8}-0$/ })
   t.ok(Math.abs(record!['at'] - Date.now()) < 10_000, 'it carries its time')
   t.match(owner.json(`${ROOT}/event`)[0], { event: 'error', code: 'engine-lost', count: 1 })
-  t.match(owner.json(`${ROOT}/state`).at(-1), { turns: 1, interrupted: 1, first_sound: 181, errors: 1, version: '1.2.3', clock_trusted: true })
+  t.match(owner.json(`${ROOT}/state`).at(-1), { turns: 1, interrupted: 1, first_sound: 181, errors: 1, version: '1.2.3', node_version: process.versions.node, os: /Linux/, clock_trusted: true })
 })
 
 t.test('no word ever leaves, wherever it stands in an event', async t => {
