@@ -119,7 +119,8 @@ async function openChosen(bundles: BundleChoice | undefined, own: string, open: 
 
 /** Never what was said: only that something was, and how fast. */
 function logEvent(log: Logger, event: ConversationEvent): void {
-  if (event.type === 'error') log.warn({ code: event.code, turn: event.turn, reason: event.message }, 'error')
+  // The message of a turn's error may quote what was said or ordered; its code says enough.
+  if (event.type === 'error') log.warn({ code: event.code, turn: event.turn, ...(event.turn === undefined ? { reason: event.message } : {}) }, 'error')
   if (event.type !== 'turn') return
   const { turn, firstSoundMs, heardMs, bargeInMs, interrupted, steps, drops, tools } = event
   log.info({ turn, firstSoundMs, heardMs, interrupted, bargeInMs, steps, drops, calls: tools.map(c => c.name) }, 'turn')
