@@ -9,10 +9,10 @@ import { answers, freePort } from '../../base/ports.js'
 const READY_LIMIT_MS = 5_000
 
 export interface BrokerOptions {
-  /** PEM files: with them the listener is TLS and wants a client certificate. */
-  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string; readonly crl?: string }
-  /** Without it everybody may do everything. */
-  readonly aclFile?: string
+  /** All of mosquitto.conf, for this port and with this folder for its data. Without it everybody may do everything. */
+  readonly config?: (port: number, folder: string) => readonly string[]
+  /** That configuration's listener speaks TLS. */
+  readonly secure?: boolean
   /** More lines of mosquitto.conf. */
   readonly extra?: readonly string[]
 }
@@ -34,18 +34,14 @@ export class Broker implements AsyncDisposable {
 
   static async start(options: BrokerOptions = {}): Promise<Broker> {
     const folder = await mkdtemp(join(tmpdir(), 'parley-broker-'))
-    const broker = new Broker(await freePort(), folder, options.tls !== undefined)
-    const { tls, aclFile, extra } = options
-    await writeFile(join(folder, 'mosquitto.conf'), [
+    const broker = new Broker(await freePort(), folder, options.secure ?? false)
+    const open = [
       'user root', // as root it would change to `mosquitto`, who may not read the test's files; others ignore the line
       `listener ${broker.port} 127.0.0.1`,
       'persistence false',
-      ...(tls ? [`cafile ${tls.ca}`, `certfile ${tls.cert}`, `keyfile ${tls.key}`, 'require_certificate true', 'use_identity_as_username true'] : ['allow_anonymous true']),
-      ...(tls?.crl ? [`crlfile ${tls.crl}`] : []),
-      ...(aclFile ? [`acl_file ${aclFile}`] : []),
-      ...(extra ?? []),
-      '',
-    ].join('\n'))
+      'allow_anonymous true',
+    ]
+    await writeFile(join(folder, 'mosquitto.conf'), [...(options.config?.(broker.port, folder) ?? open), ...(options.extra ?? []), ''].join('\n'))
     await broker.restart()
     return broker
   }

@@ -4,13 +4,13 @@ import { configSchema } from '../../runtime/config/schema.js'
 import { brokerChecks } from '../../runtime/doctor/broker-checks.js'
 import { runCheck, type Finding } from '../../runtime/doctor/check.js'
 import { Authority, type Issued } from '../rig/authority.js'
-import { Broker } from '../rig/broker.js'
+import { secureBroker } from '../telemetry/secure-broker.js'
 
 t.setTimeout(60_000)
 const DAY_MS = 86_400_000
 await using authority = await Authority.create()
 const [device, expired] = [await authority.issue('lab/r1'), await authority.issue('lab/r2', { expired: true })]
-await using broker = await Broker.start({ tls: { ca: authority.ca, ...(await authority.issue('localhost')) } })
+await using broker = await secureBroker(authority)
 
 async function findings(who: Partial<Issued>, now?: () => number): Promise<Record<string, Finding>> {
   const config = configSchema.parse({ telemetry: { site: 'lab', device: 'r1', broker: { url: broker.url, ca: authority.ca, ...who } } })

@@ -94,7 +94,7 @@ t.test('a stop that the broker refuses is not sent again and again', async t => 
   await using folder = await Folder.make()
   const aclFile = join(folder.path, 'acl')
   await writeFile(aclFile, 'topic read #\n')
-  await using broker = await Broker.start({ aclFile, extra: ['log_type all'] })
+  await using broker = await Broker.start({ extra: [`acl_file ${aclFile}`, 'log_type all'] })
   await using publisher = await MqttPublisher.open({ url: broker.url }, log, soon)
   await eventually('connected', () => publisher.connected)
   await t.rejects(publisher.publish('robot/stop', 'stop', { qos: 1, expiryS: 10, keepMs: 5_000 }), { message: /Not authorized/i })

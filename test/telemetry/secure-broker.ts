@@ -1,21 +1,16 @@
-import { stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Authority } from '../rig/authority.js'
 import { Broker } from '../rig/broker.js'
 
-/** The tests run compiled, in dist or elsewhere: the repository's file is somewhere above, or where npm runs. */
-async function aclFile(): Promise<string> {
-  for (const start of [import.meta.dirname, process.cwd()]) {
-    for (let at = start; at !== '/'; at = join(at, '..')) {
-      const path = join(at, 'deploy/mosquitto/acl.conf')
-      if (await stat(path).catch(() => undefined)) return path
-    }
-  }
-  throw new Error('deploy/mosquitto/acl.conf is not here')
-}
+const OURS = fileURLToPath(new URL('../../../deploy/mosquitto/', import.meta.url))
 
-/** Who may do what is as in `deploy/mosquitto/acl.conf`. */
+/** A broker with the configuration and the rights that we give out, `deploy/mosquitto/`: only its files, its port and its folder are others. */
 export async function secureBroker(authority: Authority, more: { crl?: string } = {}, extra: readonly string[] = []): Promise<Broker> {
-  const server = await authority.issue('localhost')
-  return Broker.start({ tls: { ca: authority.ca, ...server, ...more }, aclFile: await aclFile(), extra })
+  const { cert, key } = await authority.issue('localhost')
+  const files = { 'ca.pem': authority.ca, 'broker.pem': cert, 'broker.key': key, 'crl.pem': more.crl ?? (await authority.crl()), 'acl.conf': join(OURS, 'acl.conf') }
+  let text = await readFile(join(OURS, 'mosquitto.conf'), 'utf8')
+  for (const [name, path] of Object.entries(files)) text = text.replaceAll(`/etc/mosquitto/parley/${name}`, path)
+  return Broker.start({ secure: true, config: (port, folder) => ['user root', text.replace(/^listener 8883$/m, `listener ${port} 127.0.0.1`).replace('/var/lib/mosquitto/', `${folder}/`), ...extra] })
 }
