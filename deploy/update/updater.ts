@@ -82,7 +82,8 @@ export class Updater {
       if (await disk.stat(layout.flipped)) return this.#giveUp(line, await this.#flipReason())
       return this.#write({ state: 'staged', failed: line.failed, wanted: line.wanted })
     }
-    if (line.state === 'switched') return this.#write({ ...line, state: 'trial', since: this.#p.clock.wall() })
+    // Cut after the link moved: only if the new release speaks was it started too. If not, `switched` starts it.
+    if (line.state === 'switched' && (await this.#p.host.observe()).release === line.wanted.hash) return this.#write({ ...line, state: 'trial', since: this.#p.clock.wall() })
     if (line.state === 'trial' && current !== line.wanted.hash) return this.#giveUp(line, await this.#flipReason())
     if (line.state === 'trial' && !trial) return this.#write({ state: 'committed', failed: line.failed, wanted: line.wanted, from: line.from })
     // The journal was lost while a release was on trial.
@@ -108,8 +109,8 @@ export class Updater {
   /** The technician's wish. Only a release on trial can be undone; after that the vendor publishes a newer one. */
   async rollBack(reason: string): Promise<void> {
     const line = await this.recover()
-    if (line.state !== 'trial') throw new ParleyError('update-no-trial', `there is no release on trial (the updater is ${line.state})`)
-    await this.#rollBack(await this.#write({ ...line, state: 'rolling-back', reason }))
+    if (line.state !== 'trial' && line.state !== 'switched') throw new ParleyError('update-no-trial', `there is no release on trial (the updater is ${line.state})`)
+    await this.#rollBack(await this.#write({ state: 'rolling-back', failed: line.failed, wanted: line.wanted, from: line.from, reason }))
   }
 
   /** The permission was taken back: what is not yet switched to is left; what is on trial is judged as ever. */
@@ -164,6 +165,8 @@ export class Updater {
         if (!inWindow(settings.window, new Date(clock.wall()))) return `the maintenance window from ${settings.window?.from}`
         return this.#switch(line)
       case 'switched':
+        // Taken up again after a stop, it may meet the old release in the middle of a talk.
+        if (await host.busy()) return 'the end of a talk'
         await host.restart()
         return this.#write({ ...line, state: 'trial', since: clock.wall() })
       case 'trial': {
@@ -173,7 +176,7 @@ export class Updater {
         if (trialMs < 0) return this.#write({ ...line, since: clock.wall() })
         const seen = await host.observe()
         // It came up and answered: what ends it after this, a plug that is pulled say, is no failed start of its own.
-        if (seen.release === line.wanted.hash && seen.selfTest === 'passed') await removeDurably(disk, layout.boots)
+        if (seen.release === line.wanted.hash && seen.selfTest === 'passed') await this.#forgetBoots()
         const verdict = judge(seen, line.wanted.hash, trialMs, settings)
         if (verdict.do === 'wait') return verdict.for
         if (verdict.do === 'roll-back') return this.#write({ ...line, state: 'rolling-back', reason: verdict.reason })
@@ -191,7 +194,7 @@ export class Updater {
     const { disk, layout } = this.#p
     const from = await currentRelease(disk, layout)
     if (from === undefined) throw new ParleyError('update-no-current', `${layout.current} does not point at a release`, { hint: 'Install again with deploy/install.sh; what you set up stays' })
-    await removeDurably(disk, layout.boots)
+    await this.#forgetBoots()
     await removeDurably(disk, layout.flipped)
     await writeAtomic(disk, layout.trial, `release=${line.wanted.hash} previous=${from}\n`)
     const next = await this.#write({ ...line, state: 'switched', from })
@@ -237,6 +240,10 @@ export class Updater {
       await disk.remove(doomed)
     }
     await this.#store.keep(parts)
+  }
+
+  async #forgetBoots(): Promise<void> {
+    for (const count of [this.#p.layout.boots, this.#p.layout.bootsInMemory]) await removeDurably(this.#p.disk, count)
   }
 
   async #adopt(previous: string, release: string, line: Journal): Promise<Journal> {

@@ -44,7 +44,7 @@ async function device(of: { next?: Made; host?: Partial<UpdateHost>; settings?: 
   }
   const settings = updateSettings.parse({ quietMinutes: 10, reserveMegabytes: 0, ...of.settings })
   const updater = new Updater({ disk, layout, source, host, clock, settings, arch: 'x64' })
-  return { disk, clock, source, events, seen, updater, current: () => currentRelease(disk, layout), state: async () => (await readJournal(disk, layout)).state, restarts: () => restarts }
+  return { disk, clock, source, events, seen, host, updater, current: () => currentRelease(disk, layout), state: async () => (await readJournal(disk, layout)).state, restarts: () => restarts }
 }
 
 t.test('a good release is fetched, switched to, tried and committed, and the old one is kept', async t => {
@@ -55,6 +55,26 @@ t.test('a good release is fetched, switched to, tried and committed, and the old
   t.equal(d.restarts(), 1)
   const states = d.events.map(e => e.state)
   t.same([...new Set(states)], ['idle', 'downloading', 'verified', 'staged', 'switched', 'trial', 'committed'])
+})
+
+t.test('an updater that was stopped between the switch and the start starts the new release when it comes back', async t => {
+  const d = await device({ host: { restart: async () => { throw new Error('no service manager') } }, see: { release: old.hash } })
+  await t.rejects(d.updater.advance(signal), /no service manager/)
+  await t.rejects(d.updater.advance(signal), /no service manager/, 'a start that failed is tried again, and not taken for one that was')
+  let busy = true
+  Object.assign(d.host, { restart: async () => void (d.seen.release = next.hash), busy: async () => busy })
+  t.match(await d.updater.advance(signal), { state: 'switched', waiting: 'the end of a talk' })
+  busy = false
+  t.same(await d.updater.advance(signal), { state: 'idle' })
+  t.equal(await d.current(), next.hash)
+})
+
+t.test('a new release that a power cut has started is not started once more', async t => {
+  let cut = true
+  const d = await device({ host: { restart: async () => { if (cut) throw new Error('cut') } }, see: { release: next.hash, selfTest: 'pending' } })
+  await t.rejects(d.updater.advance(signal), /cut/)
+  cut = false
+  t.match(await d.updater.advance(signal), { state: 'trial', waiting: 'the self-test' })
 })
 
 t.test('a part that did not change is not fetched again', async t => {
@@ -108,9 +128,12 @@ t.test('a trial that never ends is undone after its limit', async t => {
 t.test('once the new release has answered, pulling the plug does not count against it', async t => {
   const d = await device({ see: { quietMs: 0 } })
   await d.updater.advance(signal)
+  await d.disk.makeFolder(layout.run)
   for (let i = 0; i < 6; i++) {
     await guard(d.disk, layout)
+    await writeAtomic(d.disk, layout.bootsInMemory, 'counted there too, when the disk takes nothing')
     await d.updater.advance(signal)
+    t.equal(await d.disk.read(layout.bootsInMemory), undefined)
   }
   t.equal(await d.current(), next.hash)
 })
@@ -147,6 +170,15 @@ t.test('a technician can undo a trial, and only a trial', async t => {
   await d.updater.advance(signal)
   await d.updater.rollBack('wish')
   t.equal(await d.current(), old.hash)
+})
+
+t.test('a technician can undo a release that was switched to and could not be started', async t => {
+  const d = await device({ host: { restart: async () => { throw new Error('no service manager') } }, see: { release: old.hash } })
+  await t.rejects(d.updater.advance(signal))
+  Object.assign(d.host, { restart: async () => {} })
+  await d.updater.rollBack('wish')
+  t.equal(await d.current(), old.hash)
+  t.equal(await d.state(), 'idle')
 })
 
 t.test('a window may go over midnight', async t => {
