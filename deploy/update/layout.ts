@@ -24,6 +24,10 @@ export class Layout {
   get current(): string {
     return join(this.app, 'current')
   }
+  /** Root's, like the releases: the updater builds them in its sandbox, the voice only reads them. */
+  get engines(): string {
+    return join(this.app, 'engines')
+  }
   get store(): string {
     return join(this.state, 'store')
   }

@@ -10,7 +10,7 @@ import { writeFileAtomic } from '../../base/files.js'
 import { Hawkbit } from '../fleet/hawkbit.js'
 import { hawkbitPermit } from '../fleet/hawkbit-permit.js'
 import { isProgram, processIo, type Io } from '../io.js'
-import { prepareEngines } from '../jetson/prepare.js'
+import { dropEngines, prepareEngines } from '../jetson/prepare.js'
 import { channelPath } from '../release/main.js'
 import { fateOf } from './fate.js'
 import { FINAL } from './job.js'
@@ -137,6 +137,10 @@ class Host implements UpdateHost {
 
   prepare(folder: string, signal: AbortSignal): Promise<void> {
     return prepareEngines(folder, this.#around.root, signal, progress => this.report({ state: 'verified', reason: progress }))
+  }
+
+  async settled(folder: string, signal: AbortSignal): Promise<void> {
+    await dropEngines(folder, this.#around.root, signal).catch(error => this.#io.out(describe(error)))
   }
 
   busy(): Promise<boolean> {

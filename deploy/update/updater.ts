@@ -16,6 +16,8 @@ export interface UpdateHost {
   manifest(signal: AbortSignal): Promise<Buffer>
   /** Builds what the release needs on this device (an engine), before the switch. Its result must survive a power cut. */
   prepare(folder: string, signal: AbortSignal): Promise<void>
+  /** After the commit: what was built for the releases before goes. Must not throw. */
+  settled?(folder: string, signal: AbortSignal): Promise<void>
   /** Somebody talks with it, or it acts: the conversation lock. */
   busy(): Promise<boolean>
   /** Why it must not be switched to yet, if so. */
@@ -184,6 +186,7 @@ export class Updater {
         return this.#write({ state: 'committed', failed: line.failed, wanted: line.wanted, from: line.from })
       }
       case 'committed':
+        await host.settled?.(layout.release(line.wanted.hash), signal)
         return this.#write({ state: 'idle', failed: [], previous: line.from })
       case 'rolling-back':
         return this.#rollBack(line)

@@ -157,6 +157,16 @@ t.test('a lost journal in the middle of a trial does not lose the trial', async 
   t.equal((await d.updater.recover()).state, 'trial')
 })
 
+t.test('what was built for the releases before goes after the commit, and not sooner', async t => {
+  const settled: string[] = []
+  const d = await device({ host: { settled: async folder => void settled.push(folder) }, see: { quietMs: 0 } })
+  t.match(await d.updater.advance(signal), { state: 'trial' })
+  t.same(settled, [])
+  d.seen.quietMs = 1e9
+  await d.updater.advance(signal)
+  t.same(settled, [layout.release(next.hash)])
+})
+
 t.test('what cannot be prepared (an engine that does not build) never becomes current', async t => {
   const d = await device({ host: { prepare: async () => { throw new ParleyError('engine-build', 'trtexec ended with 1') } } })
   await d.updater.advance(signal)
