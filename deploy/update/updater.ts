@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.js'
-import { ParleyError, describe } from '../../base/errors.js'
+import { ParleyError, describe, systemCode } from '../../base/errors.js'
 import { removeDurably, switchLink, writeAtomic } from './atomic.js'
 import type { Disk } from './disk.js'
 import { currentRelease, readJournal, readTrial, writeJournal, type Journal, type State } from './journal.js'
@@ -49,6 +49,9 @@ export interface Parts {
   readonly arch: Manifest['arch']
 }
 
+/** Files that are not what was signed are fetched anew after so long, ms: a cache on the way forgets them, and a link that is paid for lasts. */
+const SPOILT_MS = 60 * 60_000
+
 /** Why `advance` stopped: all is done, or it waits for something that time brings. */
 export type Pause = { readonly state: State; readonly waiting?: string }
 
@@ -96,6 +99,7 @@ export class Updater {
   /** Does what can be done now. `check`: ask for a new release when nothing is under way. */
   async advance(signal: AbortSignal, check = true): Promise<Pause> {
     let line = await this.recover()
+    if (check && before(line) && (await this.#superseded(line.wanted.hash, signal))) line = await this.#write({ state: 'idle', failed: line.failed })
     for (let asked = !check; ; ) {
       signal.throwIfAborted()
       this.#report(line)
@@ -118,7 +122,7 @@ export class Updater {
   /** The permission was taken back: what is not yet switched to is left; what is on trial is judged as ever. */
   async abandon(): Promise<void> {
     const line = await this.recover()
-    if (line.state === 'downloading' || line.state === 'verified' || line.state === 'staged') this.#report(await this.#write({ state: 'idle', failed: line.failed }), { reason: 'taken back' })
+    if (before(line)) this.#report(await this.#write({ state: 'idle', failed: line.failed }), { reason: 'taken back' })
   }
 
   async #check(line: Extract<Journal, { state: 'idle' }>, signal: AbortSignal): Promise<Journal | undefined> {
@@ -126,6 +130,10 @@ export class Updater {
     const bytes = await host.manifest(signal)
     const hash = releaseHash(bytes)
     if (hash === (await currentRelease(disk, layout)) || line.failed.some(f => f.hash === hash)) return undefined
+    const { spoilt } = line
+    // A clock that was set back must not make this long; another source (a stick) need not wait.
+    if (spoilt?.hash === hash && spoilt.source === this.#p.source.name && Math.abs(this.#p.clock.wall() - spoilt.at) < SPOILT_MS)
+      throw new ParleyError('update-spoilt', `what ${spoilt.source} gave was not what was signed; it is asked again an hour later`, { hint: 'Another source, a USB stick say, is tried at once' })
     const wanted = parseManifest(bytes)
     if (wanted.arch !== arch) throw new ParleyError('update-arch', `release ${wanted.version} is for ${wanted.arch}, this device is ${arch}`)
     const own = await this.#sequence()
@@ -135,6 +143,15 @@ export class Updater {
     const free = await disk.freeBytes(layout.releases)
     if (free < needed) throw new ParleyError('update-no-space', `release ${wanted.version} needs ${megabytes(needed)} MB, ${megabytes(free)} MB are free`, { hint: 'Make room on the disk: parley doctor shows what is large' })
     return this.#write({ state: 'downloading', failed: line.failed, wanted: { hash, manifest: bytes.toString('base64') } })
+  }
+
+  /** The vendor has put another in its place: that may be the cure. Without an answer it goes on: it was signed, and a device may be alone. */
+  async #superseded(hash: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      return releaseHash(await this.#p.host.manifest(signal)) !== hash
+    } catch {
+      return false
+    }
   }
 
   async #step(line: Exclude<Journal, { state: 'idle' }>, signal: AbortSignal): Promise<Journal | string> {
@@ -147,7 +164,10 @@ export class Updater {
         let done = 0
         for (const part of parts) {
           done += await this.#store.have(part)
-          await this.#store.fetch(part, this.#p.source, signal, more => this.#report(line, { done: Math.min((done += more), of), of }))
+          await this.#store.fetch(part, this.#p.source, signal, more => this.#report(line, { done: Math.min((done += more), of), of })).catch(async error => {
+            if (systemCode(error) === 'update-tampered') await this.#write({ state: 'idle', failed: line.failed, spoilt: { hash: line.wanted.hash, source: this.#p.source.name, at: clock.wall() } })
+            throw error
+          })
         }
         return this.#write({ ...line, state: 'verified' })
       }
@@ -164,6 +184,7 @@ export class Updater {
       case 'staged':
         if (host.hold !== undefined) return host.hold
         if (await host.busy()) return 'the end of a talk'
+        if ((await host.observe()).silentMs < settings.quietMinutes * 60_000) return `${settings.quietMinutes} quiet minutes`
         if (!inWindow(settings.window, new Date(clock.wall()))) return `the maintenance window from ${settings.window?.from}`
         return this.#switch(line)
       case 'switched':
@@ -276,5 +297,8 @@ export class Updater {
     this.#p.host.report({ state: line.state, ...release, ...more })
   }
 }
+
+/** Nothing runs of it yet: it can be left as if it had never been begun. */
+const before = (line: Journal): line is Extract<Journal, { state: 'downloading' | 'verified' | 'staged' }> => ['downloading', 'verified', 'staged'].includes(line.state)
 
 const megabytes = (bytes: number): number => Math.ceil(bytes / 1e6)

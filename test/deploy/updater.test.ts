@@ -22,7 +22,7 @@ async function device(of: { next?: Made; host?: Partial<UpdateHost>; settings?: 
   const clock = new ManualClock(Date.UTC(2026, 0, 1))
   const source = new MemorySource(old, next, ...(of.next ? [of.next] : []))
   const events: UpdateEvent[] = []
-  const seen: { -readonly [K in keyof Observation]: Observation[K] } = { release: next.hash, selfTest: 'passed', broker: 'reached', quietMs: 1e9, ...of.see }
+  const seen: { -readonly [K in keyof Observation]: Observation[K] } = { release: next.hash, selfTest: 'passed', broker: 'reached', quietMs: 1e9, silentMs: 1e9, ...of.see }
   let restarts = 0
   await disk.makeFolder(layout.releases)
   await disk.makeFolder(layout.store)
@@ -90,6 +90,50 @@ t.test('an update waits while somebody talks, and for its maintenance window', a
   busy = false
   t.match(await d.updater.advance(signal), { state: 'staged', waiting: /window/ })
   t.equal(await d.current(), old.hash)
+})
+
+t.test('an update waits until nobody has talked for the quiet minutes, however often the old release restarts', async t => {
+  const d = await device({ see: { quietMs: 0, silentMs: 9 * MINUTE } })
+  t.match(await d.updater.advance(signal), { state: 'staged', waiting: '10 quiet minutes' })
+  d.seen.silentMs = 11 * MINUTE
+  t.match(await d.updater.advance(signal), { state: 'trial' })
+})
+
+t.test('a release that the vendor replaced before the switch is left for the newer one', async t => {
+  const newer = await makeRelease(6, { app: { 'main.js': 'mended' }, bundle: weights })
+  let channel = next.manifest
+  const d = await device({ next: newer, host: { manifest: async () => channel, busy: async () => channel === next.manifest }, see: { release: newer.hash } })
+  t.match(await d.updater.advance(signal), { state: 'staged' })
+  channel = newer.manifest
+  t.same(await d.updater.advance(signal), { state: 'idle' })
+  t.equal(await d.current(), newer.hash)
+  t.notOk((await d.disk.list(layout.releases)).includes(next.hash), 'nothing of it stays')
+})
+
+t.test('what is staged is switched to also where the vendor cannot be asked', async t => {
+  let busy = true
+  const d = await device({ host: { busy: async () => busy } })
+  t.match(await d.updater.advance(signal), { state: 'staged' })
+  busy = false
+  Object.assign(d.host, { manifest: async () => { throw new ParleyError('update-http', 'no network') } })
+  await t.rejects(d.updater.advance(signal), { code: 'update-http' }, 'asked once more when all is done')
+  t.equal(await d.current(), next.hash)
+})
+
+t.test('files that are not what was signed are fetched once in an hour, and from another source at once', async t => {
+  const d = await device()
+  const app = [...next.blobs.keys()].find(hash => !old.blobs.has(hash)) ?? ''
+  d.source.files.set(`blobs/${app}`, Buffer.from('x'.repeat(next.blobs.get(app)?.length ?? 0)))
+  await t.rejects(d.updater.advance(signal), { code: 'update-tampered' })
+  const asked = d.source.asked.length
+  await d.clock.advance(59 * MINUTE)
+  await t.rejects(d.updater.advance(signal), { code: 'update-spoilt' })
+  t.equal(d.source.asked.length, asked, 'nothing was fetched')
+  await d.clock.advance(2 * MINUTE)
+  await t.rejects(d.updater.advance(signal), { code: 'update-tampered' })
+  Object.assign(d.source, { name: 'a stick', files: new MemorySource(next).files })
+  t.same(await d.updater.advance(signal), { state: 'idle' })
+  t.equal(await d.current(), next.hash)
 })
 
 t.test('a trial is committed only after self-test, broker and quiet', async t => {
@@ -200,5 +244,5 @@ t.test('a window may go over midnight', async t => {
 
 t.test('a failed self-test of another release says nothing about this one', async t => {
   const settings = updateSettings.parse({})
-  t.match(judge({ release: 'x', selfTest: 'failed', broker: 'reached', quietMs: 1e9 }, 'y', 0, settings), { do: 'wait' })
+  t.match(judge({ release: 'x', selfTest: 'failed', broker: 'reached', quietMs: 1e9, silentMs: 1e9 }, 'y', 0, settings), { do: 'wait' })
 })
