@@ -76,6 +76,7 @@ export async function updateMain(argv: readonly string[], io: Io, around: Surrou
     if (systemCode(error) === 'update-missing') await updater.abandon()
     await host.note({ state: 'idle', release: permit.release, code: systemCode(error), reason: describe(error) })
   }
+  await host.noted()
   const refused = problem !== undefined && FINAL.includes(systemCode(problem) ?? '') ? describe(problem) : undefined
   if (permit.told) {
     const line = await readJournal(realDisk, layout)
@@ -112,6 +113,9 @@ class Host implements UpdateHost {
   readonly #floor: TimeFloor
   readonly #trust: Trust
   readonly #io: Io
+  /** The newest note, while one is being written. */
+  #next: string | undefined
+  #noted = Promise.resolve()
 
   constructor(around: Surroundings, layout: Layout, source: Source, settings: UpdateSettings, permit: Permit, io: Io) {
     this.#around = around
@@ -160,9 +164,29 @@ class Host implements UpdateHost {
     void this.note(event)
   }
 
-  /** Telemetry and the job read it there; a full disk must not stop an update that may mend it. */
-  async note(event: object): Promise<void> {
-    await writeFileAtomic(join(this.#around.root, 'run/parley-update/state.json'), JSON.stringify({ ...event, at: this.#wall() })).catch(() => {})
+  /**
+   * Telemetry and the job read it there; a full disk must not stop an update that may mend it. The last one said is the one that
+   * stays: a download says something with each chunk, and what is overtaken while one is being written is left out.
+   */
+  note(event: object): Promise<void> {
+    const writing = this.#next !== undefined
+    this.#next = JSON.stringify({ ...event, at: this.#wall() })
+    if (!writing) this.#noted = this.#writeNotes()
+    return this.#noted
+  }
+
+  /** All that was said is written. */
+  noted(): Promise<void> {
+    return this.#noted
+  }
+
+  async #writeNotes(): Promise<void> {
+    for (let text = this.#next; text !== undefined; ) {
+      await writeFileAtomic(join(this.#around.root, 'run/parley-update/state.json'), text).catch(() => {})
+      const newer: string | undefined = this.#next
+      text = newer === text ? undefined : newer
+    }
+    this.#next = undefined
   }
 
   #run(name: string): string {
