@@ -13,6 +13,9 @@ export interface Machine {
   run(command: readonly string[], onLine: (line: string) => void, signal: AbortSignal): Promise<number>
 }
 
+/** JetPack puts `trtexec` on nobody's PATH. */
+const TENSORRT = '/usr/src/tensorrt/bin'
+
 /** `root`: `/`, or a recorded tree. `programs`: what is run in the place of a program. */
 export class LocalMachine implements Machine {
   readonly #root: string
@@ -41,7 +44,7 @@ export class LocalMachine implements Machine {
     // `nice` and `ionice` stay real; the program that they start is the one that is replaced.
     const [program = '', ...args] = command.flatMap(word => this.#programs[word] ?? [word])
     return new Promise((resolve, reject) => {
-      const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], signal, killSignal: 'SIGKILL' })
+      const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], signal, killSignal: 'SIGKILL', env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:${TENSORRT}` } })
       for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', onLine)
       child.once('error', reject)
       child.once('close', (code, killedBy) => resolve(code ?? (killedBy ? 128 : 1)))

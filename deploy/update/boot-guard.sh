@@ -18,21 +18,29 @@ previous=$(printf '%s\n' "$trial" | sed -n 's/^release=[0-9a-f]\{64\} previous=\
 
 # `sync FILE` is GNU; without it everything is written out, which takes longer and does the same.
 flush() { sync "$@" 2>/dev/null || sync; }
-# put NAME TEXT: whole or not at all.
+# put FOLDER NAME TEXT: whole or not at all.
 put() {
-  printf '%s\n' "$2" >"$state/.$1.new" && flush "$state/.$1.new" && mv -f "$state/.$1.new" "$state/$1" && flush "$state"
+  { printf '%s\n' "$3" >"$1/.$2.new"; } 2>/dev/null && flush "$1/.$2.new" && mv -f "$1/.$2.new" "$1/$2" && flush "$1"
+}
+# counted FOLDER: the starts so far.
+counted() {
+  n=$(sed -n "s/^release=$release count=\([0-9][0-9]*\)\$/\1/p" "$1/boots" 2>/dev/null)
+  echo "${n:-0}"
 }
 
-count=$(sed -n "s/^release=$release count=\([0-9][0-9]*\)\$/\1/p" "$state/boots" 2>/dev/null)
-count=$((${count:-0} + 1))
+count=$(counted "$state")
+# Where the disk took nothing, perhaps because of this very release, the starts since the power came on are counted in memory.
+memory=$root/run/parley-update
+[ "$(counted "$memory")" -le "$count" ] || count=$(counted "$memory")
+count=$((count + 1))
 if [ "$count" -le "$limit" ]; then
-  put boots "release=$release count=$count"
+  put "$state" boots "release=$release count=$count" || { mkdir -p "$memory" && put "$memory" boots "release=$release count=$count"; }
   exit 0
 fi
 
 # Never point at what is not there: then the new release is still the better one.
 [ -d "$app/releases/$previous" ] || exit 0
-put flipped "release=$release reason=it did not stay up in $limit starts"
+put "$state" flipped "release=$release reason=it did not stay up in $limit starts"
 rm -f "$app/.current.new"
 ln -s "releases/$previous" "$app/.current.new" && mv -fT "$app/.current.new" "$app/current" && flush "$app"
 rm -f "$state/trial" && flush "$state"

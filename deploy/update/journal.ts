@@ -10,8 +10,8 @@ const failed = z.array(z.object({ hash, reason: z.string() })).max(8).default([]
 
 /** One line of what the updater is doing, written before it does it. */
 export const journal = z.discriminatedUnion('state', [
-  /** `previous`: the release before the one that runs, kept as long as that one is. */
-  z.object({ state: z.literal('idle'), failed, previous: hash.optional() }),
+  /** `previous`: the release before the one that runs, kept as long as that one is. `spoilt`: what this source gave was not what was signed; Unix ms. */
+  z.object({ state: z.literal('idle'), failed, previous: hash.optional(), spoilt: z.object({ hash, source: z.string(), at: z.number() }).optional() }),
   z.object({ state: z.literal('downloading'), failed, wanted }),
   z.object({ state: z.literal('verified'), failed, wanted }),
   z.object({ state: z.literal('staged'), failed, wanted }),

@@ -6,9 +6,12 @@ export class Layout {
   readonly app: string
   readonly state: string
 
+  readonly run: string
+
   constructor(root = '/') {
     this.app = join(root, 'opt/parley')
     this.state = join(root, 'var/lib/parley-update')
+    this.run = join(root, 'run/parley-update')
   }
 
   get releases(): string {
@@ -20,6 +23,10 @@ export class Layout {
   /** The link to the release that runs. Its target is relative, so that the tree can be looked at from outside. */
   get current(): string {
     return join(this.app, 'current')
+  }
+  /** Root's, like the releases: the updater builds them in its sandbox, the voice only reads them. */
+  get engines(): string {
+    return join(this.app, 'engines')
   }
   get store(): string {
     return join(this.state, 'store')
@@ -34,6 +41,10 @@ export class Layout {
   /** `release=… count=…`: starts of the release on trial. Written by the boot guard before each start. */
   get boots(): string {
     return join(this.state, 'boots')
+  }
+  /** The same, where the guard counts when the disk takes nothing. */
+  get bootsInMemory(): string {
+    return join(this.run, 'boots')
   }
   /** `release=… reason=…`: the boot guard's note that it went back. */
   get flipped(): string {

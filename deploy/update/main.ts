@@ -11,7 +11,7 @@ import { readSecret } from '../../base/secret.js'
 import { Hawkbit } from '../fleet/hawkbit.js'
 import { hawkbitPermit } from '../fleet/hawkbit-permit.js'
 import { isProgram, processIo, type Io } from '../io.js'
-import { prepareEngines } from '../jetson/prepare.js'
+import { dropEngines, prepareEngines } from '../jetson/prepare.js'
 import { channelPath } from '../release/main.js'
 import { fateOf } from './fate.js'
 import { FINAL } from './job.js'
@@ -77,6 +77,7 @@ export async function updateMain(argv: readonly string[], io: Io, around: Surrou
     if (systemCode(error) === 'update-missing') await updater.abandon()
     await host.note({ state: 'idle', release: permit.release, code: systemCode(error), reason: describe(error) })
   }
+  await host.noted()
   const refused = problem !== undefined && FINAL.includes(systemCode(problem) ?? '') ? describe(problem) : undefined
   if (permit.told) {
     const line = await readJournal(realDisk, layout)
@@ -113,6 +114,9 @@ class Host implements UpdateHost {
   readonly #floor: TimeFloor
   readonly #trust: Trust
   readonly #io: Io
+  /** The newest note, while one is being written. */
+  #next: string | undefined
+  #noted = Promise.resolve()
 
   constructor(around: Surroundings, layout: Layout, source: Source, settings: UpdateSettings, permit: Permit, io: Io) {
     this.#around = around
@@ -140,6 +144,10 @@ class Host implements UpdateHost {
     return prepareEngines(folder, this.#around.root, signal, progress => this.report({ state: 'verified', reason: progress }))
   }
 
+  async settled(folder: string, signal: AbortSignal): Promise<void> {
+    await dropEngines(folder, this.#around.root, signal).catch(error => this.#io.out(describe(error)))
+  }
+
   busy(): Promise<boolean> {
     return isTalking(this.#wall(), this.#run('talking'))
   }
@@ -157,9 +165,29 @@ class Host implements UpdateHost {
     void this.note(event)
   }
 
-  /** Telemetry and the job read it there; a full disk must not stop an update that may mend it. */
-  async note(event: object): Promise<void> {
-    await writeFileAtomic(join(this.#around.root, 'run/parley-update/state.json'), JSON.stringify({ ...event, at: this.#wall() })).catch(() => {})
+  /**
+   * Telemetry and the job read it there; a full disk must not stop an update that may mend it. The last one said is the one that
+   * stays: a download says something with each chunk, and what is overtaken while one is being written is left out.
+   */
+  note(event: object): Promise<void> {
+    const writing = this.#next !== undefined
+    this.#next = JSON.stringify({ ...event, at: this.#wall() })
+    if (!writing) this.#noted = this.#writeNotes()
+    return this.#noted
+  }
+
+  /** All that was said is written. */
+  noted(): Promise<void> {
+    return this.#noted
+  }
+
+  async #writeNotes(): Promise<void> {
+    for (let text = this.#next; text !== undefined; ) {
+      await writeFileAtomic(join(this.#around.root, 'run/parley-update/state.json'), text).catch(() => {})
+      const newer: string | undefined = this.#next
+      text = newer === text ? undefined : newer
+    }
+    this.#next = undefined
   }
 
   #run(name: string): string {

@@ -39,6 +39,8 @@ export interface Observation {
   readonly broker: 'reached' | 'pending'
   /** Since the last talk and the last restart, ms. */
   readonly quietMs: number
+  /** Since the last talk alone, ms: a release that restarts for ever is one that an update must reach. */
+  readonly silentMs: number
 }
 
 export type Verdict = { readonly do: 'commit' } | { readonly do: 'roll-back'; readonly reason: string } | { readonly do: 'wait'; readonly for: string }

@@ -39,8 +39,8 @@ export async function isTalking(wall: number, path = TALKING_FILE): Promise<bool
 export async function observe(wall: number, path = STATUS_FILE): Promise<Observation> {
   try {
     const { release, startedAt, selfTest, broker, lastTalkAt } = statusSchema.parse(JSON.parse(await readFile(path, 'utf8')))
-    return { release, selfTest, broker, quietMs: Math.max(0, wall - Math.max(startedAt, lastTalkAt ?? 0)) }
+    return { release, selfTest, broker, quietMs: Math.max(0, wall - Math.max(startedAt, lastTalkAt ?? 0)), silentMs: Math.max(0, wall - (lastTalkAt ?? -Infinity)) }
   } catch {
-    return { release: undefined, selfTest: 'pending', broker: 'pending', quietMs: 0 } // it does not run, or not yet
+    return { release: undefined, selfTest: 'pending', broker: 'pending', quietMs: 0, silentMs: Infinity } // it does not run, or not yet
   }
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.js'
-import { ParleyError, describe } from '../../base/errors.js'
+import { ParleyError, describe, systemCode } from '../../base/errors.js'
 import { removeDurably, switchLink, writeAtomic } from './atomic.js'
 import type { Disk } from './disk.js'
 import { currentRelease, readJournal, readTrial, writeJournal, type Journal, type State } from './journal.js'
@@ -16,6 +16,8 @@ export interface UpdateHost {
   manifest(signal: AbortSignal): Promise<Buffer>
   /** Builds what the release needs on this device (an engine), before the switch. Its result must survive a power cut. */
   prepare(folder: string, signal: AbortSignal): Promise<void>
+  /** After the commit: what was built for the releases before goes. Must not throw. */
+  settled?(folder: string, signal: AbortSignal): Promise<void>
   /** Somebody talks with it, or it acts: the conversation lock. */
   busy(): Promise<boolean>
   /** Why it must not be switched to yet, if so. */
@@ -46,6 +48,9 @@ export interface Parts {
   readonly settings: UpdateSettings
   readonly arch: Manifest['arch']
 }
+
+/** Files that are not what was signed are fetched anew after so long, ms: a cache on the way forgets them, and a link that is paid for lasts. */
+const SPOILT_MS = 60 * 60_000
 
 /** Why `advance` stopped: all is done, or it waits for something that time brings. */
 export type Pause = { readonly state: State; readonly waiting?: string }
@@ -82,7 +87,8 @@ export class Updater {
       if (await disk.stat(layout.flipped)) return this.#giveUp(line, await this.#flipReason())
       return this.#write({ state: 'staged', failed: line.failed, wanted: line.wanted })
     }
-    if (line.state === 'switched') return this.#write({ ...line, state: 'trial', since: this.#p.clock.wall() })
+    // Cut after the link moved: only if the new release speaks was it started too. If not, `switched` starts it.
+    if (line.state === 'switched' && (await this.#p.host.observe()).release === line.wanted.hash) return this.#write({ ...line, state: 'trial', since: this.#p.clock.wall() })
     if (line.state === 'trial' && current !== line.wanted.hash) return this.#giveUp(line, await this.#flipReason())
     if (line.state === 'trial' && !trial) return this.#write({ state: 'committed', failed: line.failed, wanted: line.wanted, from: line.from })
     // The journal was lost while a release was on trial.
@@ -93,6 +99,7 @@ export class Updater {
   /** Does what can be done now. `check`: ask for a new release when nothing is under way. */
   async advance(signal: AbortSignal, check = true): Promise<Pause> {
     let line = await this.recover()
+    if (check && before(line) && (await this.#superseded(line.wanted.hash, signal))) line = await this.#write({ state: 'idle', failed: line.failed })
     for (let asked = !check; ; ) {
       signal.throwIfAborted()
       this.#report(line)
@@ -108,14 +115,14 @@ export class Updater {
   /** The technician's wish. Only a release on trial can be undone; after that the vendor publishes a newer one. */
   async rollBack(reason: string): Promise<void> {
     const line = await this.recover()
-    if (line.state !== 'trial') throw new ParleyError('update-no-trial', `there is no release on trial (the updater is ${line.state})`)
-    await this.#rollBack(await this.#write({ ...line, state: 'rolling-back', reason }))
+    if (line.state !== 'trial' && line.state !== 'switched') throw new ParleyError('update-no-trial', `there is no release on trial (the updater is ${line.state})`)
+    await this.#rollBack(await this.#write({ state: 'rolling-back', failed: line.failed, wanted: line.wanted, from: line.from, reason }))
   }
 
   /** The permission was taken back: what is not yet switched to is left; what is on trial is judged as ever. */
   async abandon(): Promise<void> {
     const line = await this.recover()
-    if (line.state === 'downloading' || line.state === 'verified' || line.state === 'staged') this.#report(await this.#write({ state: 'idle', failed: line.failed }), { reason: 'taken back' })
+    if (before(line)) this.#report(await this.#write({ state: 'idle', failed: line.failed }), { reason: 'taken back' })
   }
 
   async #check(line: Extract<Journal, { state: 'idle' }>, signal: AbortSignal): Promise<Journal | undefined> {
@@ -123,6 +130,10 @@ export class Updater {
     const bytes = await host.manifest(signal)
     const hash = releaseHash(bytes)
     if (hash === (await currentRelease(disk, layout)) || line.failed.some(f => f.hash === hash)) return undefined
+    const { spoilt } = line
+    // A clock that was set back must not make this long; another source (a stick) need not wait.
+    if (spoilt?.hash === hash && spoilt.source === this.#p.source.name && Math.abs(this.#p.clock.wall() - spoilt.at) < SPOILT_MS)
+      throw new ParleyError('update-spoilt', `what ${spoilt.source} gave was not what was signed; it is asked again an hour later`, { hint: 'Another source, a USB stick say, is tried at once' })
     const wanted = parseManifest(bytes)
     if (wanted.arch !== arch) throw new ParleyError('update-arch', `release ${wanted.version} is for ${wanted.arch}, this device is ${arch}`)
     const own = await this.#sequence()
@@ -132,6 +143,15 @@ export class Updater {
     const free = await disk.freeBytes(layout.releases)
     if (free < needed) throw new ParleyError('update-no-space', `release ${wanted.version} needs ${megabytes(needed)} MB, ${megabytes(free)} MB are free`, { hint: 'Make room on the disk: parley doctor shows what is large' })
     return this.#write({ state: 'downloading', failed: line.failed, wanted: { hash, manifest: bytes.toString('base64') } })
+  }
+
+  /** The vendor has put another in its place: that may be the cure. Without an answer it goes on: it was signed, and a device may be alone. */
+  async #superseded(hash: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      return releaseHash(await this.#p.host.manifest(signal)) !== hash
+    } catch {
+      return false
+    }
   }
 
   async #step(line: Exclude<Journal, { state: 'idle' }>, signal: AbortSignal): Promise<Journal | string> {
@@ -144,7 +164,10 @@ export class Updater {
         let done = 0
         for (const part of parts) {
           done += await this.#store.have(part)
-          await this.#store.fetch(part, this.#p.source, signal, more => this.#report(line, { done: Math.min((done += more), of), of }))
+          await this.#store.fetch(part, this.#p.source, signal, more => this.#report(line, { done: Math.min((done += more), of), of })).catch(async error => {
+            if (systemCode(error) === 'update-tampered') await this.#write({ state: 'idle', failed: line.failed, spoilt: { hash: line.wanted.hash, source: this.#p.source.name, at: clock.wall() } })
+            throw error
+          })
         }
         return this.#write({ ...line, state: 'verified' })
       }
@@ -161,9 +184,12 @@ export class Updater {
       case 'staged':
         if (host.hold !== undefined) return host.hold
         if (await host.busy()) return 'the end of a talk'
+        if ((await host.observe()).silentMs < settings.quietMinutes * 60_000) return `${settings.quietMinutes} quiet minutes`
         if (!inWindow(settings.window, new Date(clock.wall()))) return `the maintenance window from ${settings.window?.from}`
         return this.#switch(line)
       case 'switched':
+        // Taken up again after a stop, it may meet the old release in the middle of a talk.
+        if (await host.busy()) return 'the end of a talk'
         await host.restart()
         return this.#write({ ...line, state: 'trial', since: clock.wall() })
       case 'trial': {
@@ -173,7 +199,7 @@ export class Updater {
         if (trialMs < 0) return this.#write({ ...line, since: clock.wall() })
         const seen = await host.observe()
         // It came up and answered: what ends it after this, a plug that is pulled say, is no failed start of its own.
-        if (seen.release === line.wanted.hash && seen.selfTest === 'passed') await removeDurably(disk, layout.boots)
+        if (seen.release === line.wanted.hash && seen.selfTest === 'passed') await this.#forgetBoots()
         const verdict = judge(seen, line.wanted.hash, trialMs, settings)
         if (verdict.do === 'wait') return verdict.for
         if (verdict.do === 'roll-back') return this.#write({ ...line, state: 'rolling-back', reason: verdict.reason })
@@ -181,6 +207,7 @@ export class Updater {
         return this.#write({ state: 'committed', failed: line.failed, wanted: line.wanted, from: line.from })
       }
       case 'committed':
+        await host.settled?.(layout.release(line.wanted.hash), signal)
         return this.#write({ state: 'idle', failed: [], previous: line.from })
       case 'rolling-back':
         return this.#rollBack(line)
@@ -191,7 +218,7 @@ export class Updater {
     const { disk, layout } = this.#p
     const from = await currentRelease(disk, layout)
     if (from === undefined) throw new ParleyError('update-no-current', `${layout.current} does not point at a release`, { hint: 'Install again with deploy/install.sh; what you set up stays' })
-    await removeDurably(disk, layout.boots)
+    await this.#forgetBoots()
     await removeDurably(disk, layout.flipped)
     await writeAtomic(disk, layout.trial, `release=${line.wanted.hash} previous=${from}\n`)
     const next = await this.#write({ ...line, state: 'switched', from })
@@ -239,6 +266,10 @@ export class Updater {
     await this.#store.keep(parts)
   }
 
+  async #forgetBoots(): Promise<void> {
+    for (const count of [this.#p.layout.boots, this.#p.layout.bootsInMemory]) await removeDurably(this.#p.disk, count)
+  }
+
   async #adopt(previous: string, release: string, line: Journal): Promise<Journal> {
     const bytes = await this.#p.disk.read(`${this.#p.layout.release(release)}/${MANIFEST_FILE}`)
     if (!bytes) return line
@@ -266,5 +297,8 @@ export class Updater {
     this.#p.host.report({ state: line.state, ...release, ...more })
   }
 }
+
+/** Nothing runs of it yet: it can be left as if it had never been begun. */
+const before = (line: Journal): line is Extract<Journal, { state: 'downloading' | 'verified' | 'staged' }> => ['downloading', 'verified', 'staged'].includes(line.state)
 
 const megabytes = (bytes: number): number => Math.ceil(bytes / 1e6)

@@ -6,11 +6,12 @@ import { readJsonIfThere, writeFileAtomic } from '../../base/files.js'
 import { detect } from '../../deploy/jetson/detect.js'
 import { buildEngine, type BuildProgress } from '../../deploy/jetson/engine.js'
 import type { Machine } from '../../deploy/jetson/machine.js'
+import { Layout } from '../../deploy/update/layout.js'
 import { loadBundle, type Bundle } from '../../models/bundle/index.js'
 import { EngineCache, onnxruntime, shapesOf, type Backend, type EngineKey } from '../../models/ladder/index.js'
 
 /** Engines that were built on this device. */
-export const ENGINES = '/var/lib/parley/engines'
+export const ENGINES = new Layout().engines
 /** Beside the engines: which one is for which graph here, so that a start need not load a graph to know the shapes in its key. */
 const READY = 'ready.json'
 /** Of TensorRT's workspace, MB: an Orin Nano has 8 GB for all, and the voice goes on meanwhile. */

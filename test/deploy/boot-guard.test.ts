@@ -49,6 +49,17 @@ t.test('the boot guard lets a release on trial start three times, and then goes 
   t.rejects(readFile(layout.trial), { code: 'ENOENT' })
 })
 
+t.test('on a disk that takes nothing the starts are counted all the same', async t => {
+  const layout = await device({ current: B, trial: `release=${B} previous=${A}\n`, boots: `release=${B} count=1\n` })
+  await mkdir(join(layout.state, '.boots.new')) // in the way of the file to which the count is written first
+  for (const boots of [2, 3]) {
+    await start(layout)
+    t.equal(await readlink(layout.current), `releases/${B}`, `start ${boots}`)
+  }
+  await start(layout)
+  t.equal(await readlink(layout.current), `releases/${A}`)
+})
+
 t.test('without a trial the boot guard touches nothing', async t => {
   const layout = await device({ current: A })
   const before = await picture(layout)

@@ -1,4 +1,5 @@
 import { cp, mkdir, mkdtemp, readFile, readlink, rm, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Test } from 'tap'
@@ -38,9 +39,9 @@ export class DeviceAndVendor {
     return new DeviceAndVendor(root, vendor, hash)
   }
 
-  /** Signs and publishes it; gives its hash. */
-  async publish(sequence: number): Promise<string> {
-    const bytes = await packed(this.vendor, sequence)
+  /** Signs and publishes it; gives its hash. `ballast`: bytes that no packing makes smaller. */
+  async publish(sequence: number, ballast = 0): Promise<string> {
+    const bytes = await packed(this.vendor, sequence, ballast)
     await this.vendor.repository.setTarget(channelPath('stable', process.arch), bytes)
     await this.vendor.repository.sign(this.vendor.named('targets'))
     await this.vendor.publish()
@@ -64,9 +65,10 @@ export class DeviceAndVendor {
   }
 }
 
-async function packed(vendor: Vendor, sequence: number): Promise<Buffer> {
+async function packed(vendor: Vendor, sequence: number, ballast = 0): Promise<Buffer> {
   const app = await mkdtemp(join(vendor.folder, 'app-'))
   await writeFile(join(app, 'main.js'), `${sequence}`)
+  if (ballast > 0) await writeFile(join(app, 'ballast'), randomBytes(ballast))
   const { bytes } = await build({ version: `1.${sequence}`, sequence, arch: process.arch as 'x64', parts: { app } }, vendor.path(''))
   return bytes
 }

@@ -1,7 +1,9 @@
-import { execFile } from 'node:child_process'
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { SoundServer } from '../../drivers/room/sound-server.js'
@@ -60,14 +62,26 @@ t.test('after its time the voice is tried again, unless a person stopped the fal
   t.match(await calls(), /reset-failed parley\.service\nsystemctl start --no-block parley\.service/)
 })
 
-t.test('while a release is on trial the updater of the one before judges it', async t => {
+/** The installed scripts, and a node that runs `node` instead of a release. */
+async function installed(t: Test, node: string) {
   const { folder, env } = await device(t)
+  const guard = join(folder, 'opt/parley/guard')
+  await Promise.all([guard, join(folder, 'var/lib/parley-update')].map(path => mkdir(path, { recursive: true })))
+  await copyFile(join(SCRIPTS, 'updater.sh'), join(guard, 'updater.sh'))
+  await copyFile(join(SCRIPTS, '../install/parley.sh'), join(guard, 'parley'))
+  await writeFile(join(guard, 'node'), `#!/bin/sh\n${node}\n`, { mode: 0o755 })
+  return { folder, guard, env: { ...env, PARLEY_ROOT: folder } }
+}
+
+t.test('while a release is on trial the updater of the one before judges it, whoever calls it', async t => {
+  const { folder, guard, env } = await installed(t, 'echo "$1"')
   const [a, b] = ['a'.repeat(64), 'b'.repeat(64)]
-  await run('sh', ['-c', `mkdir -p ${folder}/opt/parley/guard ${folder}/var/lib/parley-update && printf '#!/bin/sh\\necho "$1"\\n' >${folder}/opt/parley/guard/node && chmod +x ${folder}/opt/parley/guard/node`])
-  const program = async (): Promise<string> => (await run('sh', [join(SCRIPTS, 'updater.sh'), 'advance'], { env: { ...env, PARLEY_ROOT: folder } })).stdout.trim().slice(folder.length)
+  const program = async (command = ['updater.sh', 'advance']): Promise<string> => (await run('sh', [join(guard, command[0] ?? ''), ...command.slice(1)], { env })).stdout.trim().slice(folder.length)
   t.equal(await program(), '/opt/parley/current/app/dist/deploy/update/main.js')
   await writeFile(join(folder, 'var/lib/parley-update/trial'), `release=${b} previous=${a}\n`)
   t.equal(await program(), `/opt/parley/releases/${a}/app/dist/deploy/update/main.js`)
+  t.equal(await program(['parley', 'update', 'advance', '--from', '/media/stick']), `/opt/parley/releases/${a}/app/dist/deploy/update/main.js`)
+  t.equal(await program(['parley', 'update', 'status']), '/opt/parley/current/app/dist/runtime/cli/main.js')
 })
 
 t.test('with a real sound server and a real broker: the recording is heard, the fleet sees why, until the voice is back', { timeout: 60_000 }, async t => {
@@ -93,3 +107,21 @@ t.test('with a real sound server and a real broker: the recording is heard, the 
   await device.close()
   t.equal(await is(), 'offline', 'and nothing is left of it')
 })
+
+t.test('a second updater is sent away while the first is at work, and comes in when that was killed', async t => {
+  const { folder, guard, env } = await installed(t, `[ "$2" = status ] || exec sleep 60`)
+  const first = spawn('sh', [join(guard, 'updater.sh'), 'advance'], { env, stdio: 'ignore' })
+  const again = (verb: string) => run('sh', [join(guard, 'updater.sh'), verb], { env, timeout: 2_000 })
+  // Before the first has its lock the second would take it.
+  await until(async () => (await readFile(`/proc/${first.pid}/cmdline`, 'utf8')).startsWith('sleep'))
+  await t.rejects(again('advance'), { code: 75, stderr: /another updater is at work/ })
+  await t.resolves(again('status'), 'how it stands can be read')
+  await writeFile(join(folder, 'opt/parley/guard/node'), '#!/bin/sh\n', { mode: 0o755 })
+  first.kill('SIGKILL')
+  await once(first, 'exit')
+  await t.resolves(again('advance'))
+})
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await delay(10)
+}

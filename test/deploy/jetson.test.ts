@@ -7,7 +7,7 @@ import { detect } from '../../deploy/jetson/detect.js'
 import { buildEngine, type BuildProgress } from '../../deploy/jetson/engine.js'
 import { LocalMachine } from '../../deploy/jetson/machine.js'
 import { budget, readThermal } from '../../deploy/jetson/power.js'
-import { prepareEngines } from '../../deploy/jetson/prepare.js'
+import { dropEngines, prepareEngines } from '../../deploy/jetson/prepare.js'
 
 const HERE = new URL('../../../test/deploy/', import.meta.url).pathname
 const TRTEXEC = [process.execPath, join(HERE, 'trtexec.mjs')]
@@ -112,6 +112,45 @@ t.test('a release without engines needs no preparation, and neither does a machi
   const { root, machine } = await orin(t)
   await prepareEngines(join(root, 'release'), root, signal, () => {}, machine)
   await prepareEngines('/release', '/nowhere', signal, () => {}, new LocalMachine('/nowhere'))
+})
+
+t.test('what the updater does for engines fits the sandbox of its unit', async t => {
+  const unit = await readFile(join(HERE, '../../systemd/parley-update.service'), 'utf8')
+  t.match(unit, /^ProcSubset=all$/m, 'it sees /proc/device-tree')
+  const { root, machine } = await orin(t)
+  const program = join(root, 'release/app/dist/runtime/cli/main.js')
+  await mkdir(dirname(program), { recursive: true })
+  await writeFile(program, 'console.log(process.argv.slice(2).join(" "))')
+  const lines: string[] = []
+  await prepareEngines(join(root, 'release'), root, signal, line => lines.push(line), machine)
+  const cache = lines.at(-1)?.split('--cache ')[1] ?? ''
+  const writable = [...unit.matchAll(/^ReadWritePaths=(.*)$/gm)].map(m => m[1] as string)
+  t.ok(writable.some(path => cache.slice(root.length).startsWith(`${path}/`)), `${cache} is one of ${writable.join(' ')}`)
+})
+
+t.test('where nobody may set priorities an engine is built all the same', async t => {
+  const { root, order: what } = await order(t)
+  // As in the unit's system call filter: `ionice` is refused, and says so unless it is told to tolerate it.
+  await writeFile(join(root, 'ionice'), '#!/bin/sh\n[ "$1" = -t ] || { echo "ionice: ioprio_set failed" >&2; exit 1; }\nshift 3; exec "$@"\n', { mode: 0o755 })
+  const machine = new LocalMachine(root, { trtexec: TRTEXEC, ionice: [join(root, 'ionice')] })
+  t.equal(await buildEngine(machine, new ManualClock(), what, () => {}, signal), true)
+})
+
+t.test('trtexec is found where JetPack puts it', async t => {
+  const lines: string[] = []
+  await new LocalMachine().run(['sh', '-c', 'echo "$PATH"'], line => lines.push(line), signal)
+  t.match(lines[0], /:\/usr\/src\/tensorrt\/bin$/)
+})
+
+t.test('the engines of the releases before go with the release that needed them', async t => {
+  const { root, machine } = await orin(t)
+  const program = join(root, 'release/app/dist/runtime/cli/main.js')
+  await mkdir(dirname(program), { recursive: true })
+  await writeFile(program, `require('node:fs').writeFileSync('${root}/called', process.argv.slice(2).join(' '))`)
+  await dropEngines(join(root, 'release'), root, signal, machine)
+  t.equal(await readFile(join(root, 'called'), 'utf8'), `engines clear --bundle ${root}/release/bundle --cache ${root}/opt/parley/engines`)
+  await writeFile(program, 'console.error("busy"); process.exitCode = 1')
+  await t.rejects(dropEngines(join(root, 'release'), root, signal, machine), { code: 'engine-clear', message: /busy/ })
 })
 
 t.test('a release whose own program cannot build its engine is refused', async t => {

@@ -27,7 +27,7 @@ const root = process.argv[2]
 const layout = new Layout(root)
 const host = {
   manifest: () => readFile(root + '/manifest.json'), prepare: async () => {}, busy: async () => false, restart: async () => {}, report: () => {},
-  observe: async () => ({ release: (await readlink(layout.current)).slice('releases/'.length), selfTest: 'passed', broker: 'reached', quietMs: 1e9 }),
+  observe: async () => ({ release: (await readlink(layout.current)).slice('releases/'.length), selfTest: 'passed', broker: 'reached', quietMs: 1e9, silentMs: 1e9 }),
 }
 const updater = new Updater({ disk: realDisk, layout, source: new FolderSource(root + '/vendor'), host, clock: systemClock, settings: updateSettings.parse({ quietMinutes: 0, reserveMegabytes: 0 }), arch: 'x64' })
 process.stdout.write('begun\\n')

@@ -1,4 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readdirSync } from 'node:fs'
+import { readFile, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../base/clock.js'
@@ -46,6 +47,23 @@ t.test('a release that does not answer fails the job with its reason, also when 
   t.match(await job, /update-failed: .*golden utterance/)
   t.match(await start(next), /golden utterance/)
   t.equal(await d.current(), d.first)
+})
+
+t.test('files that were changed on the way fail the job; what the updater says is written one note after the other, so that this comes last', async t => {
+  const { d, start } = await device(t)
+  const before = await readdir(d.vendor.path('blobs'))
+  const next = await d.publish(2, 8 << 20)
+  const blob = d.vendor.path(`blobs/${(await readdir(d.vendor.path('blobs'))).find(name => !before.includes(name))}`)
+  await writeFile(blob, Buffer.alloc((await stat(blob)).size))
+  const job = start(next)
+  await until('the wish', async () => (await wish(d.root)).includes(next))
+  let atOnce = 0
+  const watching = setInterval(() => { atOnce = Math.max(atOnce, readdirSync(join(d.root, 'run/parley-update')).filter(name => name.endsWith('.tmp')).length) })
+  t.equal(await d.update(), 1)
+  clearInterval(watching)
+  t.ok(atOnce <= 1, `${atOnce} at once`)
+  t.match(JSON.parse(await readFile(join(d.root, 'run/parley-update/state.json'), 'utf8')), { code: 'update-tampered', release: next })
+  t.match(await job, /update-failed: .*not what was signed/)
 })
 
 t.test('a job that is taken back leaves the old release, and what was fetched for it goes', async t => {

@@ -22,7 +22,7 @@ async function device(of: { next?: Made; host?: Partial<UpdateHost>; settings?: 
   const clock = new ManualClock(Date.UTC(2026, 0, 1))
   const source = new MemorySource(old, next, ...(of.next ? [of.next] : []))
   const events: UpdateEvent[] = []
-  const seen: { -readonly [K in keyof Observation]: Observation[K] } = { release: next.hash, selfTest: 'passed', broker: 'reached', quietMs: 1e9, ...of.see }
+  const seen: { -readonly [K in keyof Observation]: Observation[K] } = { release: next.hash, selfTest: 'passed', broker: 'reached', quietMs: 1e9, silentMs: 1e9, ...of.see }
   let restarts = 0
   await disk.makeFolder(layout.releases)
   await disk.makeFolder(layout.store)
@@ -44,7 +44,7 @@ async function device(of: { next?: Made; host?: Partial<UpdateHost>; settings?: 
   }
   const settings = updateSettings.parse({ quietMinutes: 10, reserveMegabytes: 0, ...of.settings })
   const updater = new Updater({ disk, layout, source, host, clock, settings, arch: 'x64' })
-  return { disk, clock, source, events, seen, updater, current: () => currentRelease(disk, layout), state: async () => (await readJournal(disk, layout)).state, restarts: () => restarts }
+  return { disk, clock, source, events, seen, host, updater, current: () => currentRelease(disk, layout), state: async () => (await readJournal(disk, layout)).state, restarts: () => restarts }
 }
 
 t.test('a good release is fetched, switched to, tried and committed, and the old one is kept', async t => {
@@ -55,6 +55,26 @@ t.test('a good release is fetched, switched to, tried and committed, and the old
   t.equal(d.restarts(), 1)
   const states = d.events.map(e => e.state)
   t.same([...new Set(states)], ['idle', 'downloading', 'verified', 'staged', 'switched', 'trial', 'committed'])
+})
+
+t.test('an updater that was stopped between the switch and the start starts the new release when it comes back', async t => {
+  const d = await device({ host: { restart: async () => { throw new Error('no service manager') } }, see: { release: old.hash } })
+  await t.rejects(d.updater.advance(signal), /no service manager/)
+  await t.rejects(d.updater.advance(signal), /no service manager/, 'a start that failed is tried again, and not taken for one that was')
+  let busy = true
+  Object.assign(d.host, { restart: async () => void (d.seen.release = next.hash), busy: async () => busy })
+  t.match(await d.updater.advance(signal), { state: 'switched', waiting: 'the end of a talk' })
+  busy = false
+  t.same(await d.updater.advance(signal), { state: 'idle' })
+  t.equal(await d.current(), next.hash)
+})
+
+t.test('a new release that a power cut has started is not started once more', async t => {
+  let cut = true
+  const d = await device({ host: { restart: async () => { if (cut) throw new Error('cut') } }, see: { release: next.hash, selfTest: 'pending' } })
+  await t.rejects(d.updater.advance(signal), /cut/)
+  cut = false
+  t.match(await d.updater.advance(signal), { state: 'trial', waiting: 'the self-test' })
 })
 
 t.test('a part that did not change is not fetched again', async t => {
@@ -70,6 +90,50 @@ t.test('an update waits while somebody talks, and for its maintenance window', a
   busy = false
   t.match(await d.updater.advance(signal), { state: 'staged', waiting: /window/ })
   t.equal(await d.current(), old.hash)
+})
+
+t.test('an update waits until nobody has talked for the quiet minutes, however often the old release restarts', async t => {
+  const d = await device({ see: { quietMs: 0, silentMs: 9 * MINUTE } })
+  t.match(await d.updater.advance(signal), { state: 'staged', waiting: '10 quiet minutes' })
+  d.seen.silentMs = 11 * MINUTE
+  t.match(await d.updater.advance(signal), { state: 'trial' })
+})
+
+t.test('a release that the vendor replaced before the switch is left for the newer one', async t => {
+  const newer = await makeRelease(6, { app: { 'main.js': 'mended' }, bundle: weights })
+  let channel = next.manifest
+  const d = await device({ next: newer, host: { manifest: async () => channel, busy: async () => channel === next.manifest }, see: { release: newer.hash } })
+  t.match(await d.updater.advance(signal), { state: 'staged' })
+  channel = newer.manifest
+  t.same(await d.updater.advance(signal), { state: 'idle' })
+  t.equal(await d.current(), newer.hash)
+  t.notOk((await d.disk.list(layout.releases)).includes(next.hash), 'nothing of it stays')
+})
+
+t.test('what is staged is switched to also where the vendor cannot be asked', async t => {
+  let busy = true
+  const d = await device({ host: { busy: async () => busy } })
+  t.match(await d.updater.advance(signal), { state: 'staged' })
+  busy = false
+  Object.assign(d.host, { manifest: async () => { throw new ParleyError('update-http', 'no network') } })
+  await t.rejects(d.updater.advance(signal), { code: 'update-http' }, 'asked once more when all is done')
+  t.equal(await d.current(), next.hash)
+})
+
+t.test('files that are not what was signed are fetched once in an hour, and from another source at once', async t => {
+  const d = await device()
+  const app = [...next.blobs.keys()].find(hash => !old.blobs.has(hash)) ?? ''
+  d.source.files.set(`blobs/${app}`, Buffer.from('x'.repeat(next.blobs.get(app)?.length ?? 0)))
+  await t.rejects(d.updater.advance(signal), { code: 'update-tampered' })
+  const asked = d.source.asked.length
+  await d.clock.advance(59 * MINUTE)
+  await t.rejects(d.updater.advance(signal), { code: 'update-spoilt' })
+  t.equal(d.source.asked.length, asked, 'nothing was fetched')
+  await d.clock.advance(2 * MINUTE)
+  await t.rejects(d.updater.advance(signal), { code: 'update-tampered' })
+  Object.assign(d.source, { name: 'a stick', files: new MemorySource(next).files })
+  t.same(await d.updater.advance(signal), { state: 'idle' })
+  t.equal(await d.current(), next.hash)
 })
 
 t.test('a trial is committed only after self-test, broker and quiet', async t => {
@@ -108,9 +172,12 @@ t.test('a trial that never ends is undone after its limit', async t => {
 t.test('once the new release has answered, pulling the plug does not count against it', async t => {
   const d = await device({ see: { quietMs: 0 } })
   await d.updater.advance(signal)
+  await d.disk.makeFolder(layout.run)
   for (let i = 0; i < 6; i++) {
     await guard(d.disk, layout)
+    await writeAtomic(d.disk, layout.bootsInMemory, 'counted there too, when the disk takes nothing')
     await d.updater.advance(signal)
+    t.equal(await d.disk.read(layout.bootsInMemory), undefined)
   }
   t.equal(await d.current(), next.hash)
 })
@@ -134,6 +201,16 @@ t.test('a lost journal in the middle of a trial does not lose the trial', async 
   t.equal((await d.updater.recover()).state, 'trial')
 })
 
+t.test('what was built for the releases before goes after the commit, and not sooner', async t => {
+  const settled: string[] = []
+  const d = await device({ host: { settled: async folder => void settled.push(folder) }, see: { quietMs: 0 } })
+  t.match(await d.updater.advance(signal), { state: 'trial' })
+  t.same(settled, [])
+  d.seen.quietMs = 1e9
+  await d.updater.advance(signal)
+  t.same(settled, [layout.release(next.hash)])
+})
+
 t.test('what cannot be prepared (an engine that does not build) never becomes current', async t => {
   const d = await device({ host: { prepare: async () => { throw new ParleyError('engine-build', 'trtexec ended with 1') } } })
   await d.updater.advance(signal)
@@ -149,6 +226,15 @@ t.test('a technician can undo a trial, and only a trial', async t => {
   t.equal(await d.current(), old.hash)
 })
 
+t.test('a technician can undo a release that was switched to and could not be started', async t => {
+  const d = await device({ host: { restart: async () => { throw new Error('no service manager') } }, see: { release: old.hash } })
+  await t.rejects(d.updater.advance(signal))
+  Object.assign(d.host, { restart: async () => {} })
+  await d.updater.rollBack('wish')
+  t.equal(await d.current(), old.hash)
+  t.equal(await d.state(), 'idle')
+})
+
 t.test('a window may go over midnight', async t => {
   const at = (hours: number): Date => new Date(2026, 0, 1, hours, 30)
   const night = { from: '22:00', to: '05:00' }
@@ -158,5 +244,5 @@ t.test('a window may go over midnight', async t => {
 
 t.test('a failed self-test of another release says nothing about this one', async t => {
   const settings = updateSettings.parse({})
-  t.match(judge({ release: 'x', selfTest: 'failed', broker: 'reached', quietMs: 1e9 }, 'y', 0, settings), { do: 'wait' })
+  t.match(judge({ release: 'x', selfTest: 'failed', broker: 'reached', quietMs: 1e9, silentMs: 1e9 }, 'y', 0, settings), { do: 'wait' })
 })
