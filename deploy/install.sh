@@ -38,6 +38,8 @@ done
 case $audio in alsa|pulse) ;; *) echo "--audio is alsa or pulse, not $audio" >&2; exit 2 ;; esac
 root=${root%/}
 [ -n "$root" ] && packages=no
+# The service is another user: it must be able to read what root writes here, whatever root's own umask.
+umask 022
 
 say() { printf '%s\n' "$*"; }
 missing() { printf 'install.sh: %s\n' "$*" >&2; exit 4; }
@@ -193,4 +195,5 @@ if live; then
   do_it udevadm trigger --subsystem-match=sound --subsystem-match=video4linux # what is plugged in already gets its names, too
   do_it systemctl start --no-block parley.target
 fi
+[ "$dry" = yes ] || sync # a technician pulls the plug right after
 say "installed. Next: parley provision, then parley doctor"
