@@ -6,7 +6,7 @@ import { parse } from 'smol-toml'
 import { z } from 'zod'
 import { systemClock, type Clock } from '../../base/clock.js'
 import { ParleyError, describe, isMissing, systemCode } from '../../base/errors.js'
-import { writeFileAtomic } from '../../base/files.js'
+import { readJsonIfThere, writeFileAtomic } from '../../base/files.js'
 import { readSecret } from '../../base/secret.js'
 import { Hawkbit } from '../fleet/hawkbit.js'
 import { hawkbitPermit } from '../fleet/hawkbit-permit.js'
@@ -29,7 +29,7 @@ import { Updater, type UpdateEvent, type UpdateHost } from './updater.js'
 
 export const updateHelp = `
 parley update advance    does what can be done now: look, fetch, stage, switch, commit or go back (the timer runs it)
-parley update status     what runs, what is on trial, what was given up, as JSON
+parley update status     what runs, what is on trial, what was given up, what is done now and how far, as JSON
 parley update roll-back  undoes the release that is on trial
 
 Settings: [update] in /etc/parley/parley.toml; by = "job" leaves the moment to the fleet, [update.hawkbit] to a server. A USB stick: parley update advance --from /media/stick`
@@ -40,13 +40,16 @@ export interface Surroundings {
   restart(): Promise<void>
 }
 
+/** What the updater said last, with how far a download or an engine is; undefined: nothing since the machine started. */
+const saidLast = (root: string): Promise<unknown> => readJsonIfThere(join(root, 'run/parley-update/state.json'))
+
 /** 0 done or waiting, 1 refused or failed; the next run goes on. */
 export async function updateMain(argv: readonly string[], io: Io, around: Surroundings = { root: process.env['PARLEY_ROOT'] ?? '/', clock: systemClock, restart }): Promise<number> {
   const [verb, ...rest] = argv
   const from = rest[0] === '--from' ? rest[1] : undefined
   const layout = new Layout(around.root)
   if (verb === 'status') {
-    io.out(JSON.stringify({ current: await currentRelease(realDisk, layout), trial: await readTrial(realDisk, layout), journal: brief(await readJournal(realDisk, layout)) }))
+    io.out(JSON.stringify({ current: await currentRelease(realDisk, layout), trial: await readTrial(realDisk, layout), journal: brief(await readJournal(realDisk, layout)), now: await saidLast(around.root) }))
     return 0
   }
   if (verb !== 'advance' && verb !== 'roll-back') throw new ParleyError('usage', `there is no ${verb ?? 'empty command'}`, { hint: updateHelp.trim() })

@@ -47,6 +47,8 @@ export const METRICS = {
   release: text('service.release', 'Release'),
   node_version: text('process.runtime.version', 'Node'),
   os: text('os.description', 'System'),
+  update: text('parley.update.state', 'Update'),
+  update_done: gauge('parley.update.done', '%', 'Update fetched'),
   bundle: text('parley.bundle.name', 'Model bundle'),
   bundle_hash: text('parley.bundle.hash', 'Model bundle hash'),
   provider: text('parley.model.provider', 'Provider'),

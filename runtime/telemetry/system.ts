@@ -1,7 +1,11 @@
 import { readFileSync, realpathSync } from 'node:fs'
 import { readFile, statfs } from 'node:fs/promises'
 import { cpus, freemem, loadavg, release, type } from 'node:os'
+import { readJsonIfThere } from '../../base/files.js'
 import type { Registry } from './registry.js'
+
+/** What the updater, another process, said last. */
+const UPDATER = '/run/parley-update/state.json'
 
 /** Reads what the machine says of itself; what it does not say stays unknown. */
 export async function readSystem(registry: Registry, folder: string): Promise<void> {
@@ -11,6 +15,9 @@ export async function readSystem(registry: Registry, folder: string): Promise<vo
   registry.set('uptime', Math.round(process.uptime()))
   const disk = await statfs(folder).catch(() => undefined) // a folder that has gone; the store's errors tell of it
   if (disk) registry.set('disk_free', disk.bavail * disk.bsize)
+  const { state, done, of } = ((await readJsonIfThere(UPDATER).catch(() => undefined)) ?? {}) as { state?: unknown; done?: unknown; of?: unknown }
+  registry.set('update', typeof state === 'string' ? state : undefined)
+  registry.set('update_done', typeof done === 'number' && typeof of === 'number' && of > 0 ? Math.round((100 * done) / of) : undefined)
 }
 
 /** What does not change while the process lives. `at`: a file of the installed program. */

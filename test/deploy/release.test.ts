@@ -93,6 +93,7 @@ for (const way of ['over HTTP', 'from a USB stick'] as const) {
     t.teardown(() => void (server.closeAllConnections(), server.close()))
     const from = way === 'over HTTP' ? `http://127.0.0.1:${(server.address() as AddressInfo).port}` : v.at('repo')
     await writeFile(join(root, 'etc/parley/parley.toml'), `[update]\nfrom = "${from}"\nquietMinutes = 0\nreserveMegabytes = 0\n`)
+    await mkdir(join(root, 'run/parley-update'), { recursive: true }) // systemd's RuntimeDirectory
     const clock = new ManualClock(START)
     const layout = new Layout(root)
     const around = { root, clock, restart: async () => void (await writeStatus({ release: (await currentRelease(realDisk, layout)) ?? '', startedAt: START, selfTest: 'passed', broker: 'reached' }, join(root, 'run/parley/status.json'))) }
@@ -103,6 +104,6 @@ for (const way of ['over HTTP', 'from a USB stick'] as const) {
     t.same((await readdir(layout.releases)).sort(), [old, now].sort())
     if (way === 'over HTTP') t.equal(asked.filter(p => p.startsWith('/blobs/')).length, 1, 'the bundle did not change and was not fetched')
     await updateMain(['status'], v.io, around)
-    t.match(JSON.parse(v.lines.at(-1) ?? ''), { current: now, journal: { state: 'idle' } })
+    t.match(JSON.parse(v.lines.at(-1) ?? ''), { current: now, journal: { state: 'idle' }, now: { state: 'idle' } })
   })
 }
