@@ -30,6 +30,6 @@ done_once text || { py train --stage text --minutes 15 --focus 0.75 --floor 0.5;
 done_once ear || { py train_ear --wall 6; mark ear; }
 done_once joint || { py train --stage joint --wall 115 --focus 0.8 --floor 0.05 --rate 1.8e-3; mark joint; }
 py export --weights "$PARLEY_WORK/oww"
-py quantise --turns 14 --kinds cpu
+py quantise --turns 40 --kinds cpu
 py bundle --golden ../../test/fixtures/where-is-the-restroom.wav --facts "restroom: left of the entrance" "hours: 8 to 20" --expect "restroom left entrance"
 py heldout --out "$PARLEY_WORK/heldout" --count 160 --kokoro "$kokoro"

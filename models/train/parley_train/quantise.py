@@ -20,7 +20,9 @@ from .store import Store
 from .timeline import fact_tokens
 from .tokens import Tokenizer
 
-KEEP_FP32 = ("front", "synth")
+# Signal processing; and what 256 steps cannot hold: products whose input (gate times up; sums of tokens) has outliers 20 to 50
+# times its size. Measured: 22 dB of signal over rounding there, 33 to 41 dB everywhere else.
+KEEP_FP32 = ("front", "synth", "/down", "from_traces")
 
 
 class Reader(CalibrationDataReader):
@@ -74,8 +76,8 @@ def main() -> None:
         quantize_static(str(args.fp32), str(out), Reader(list(feeds)), quant_format=QuantFormat.QDQ, per_channel=True,
                         activation_type=activation, weight_type=QuantType.QInt8, nodes_to_quantize=names,
                         calibrate_method=CalibrationMethod.MinMax,
-                        extra_options={"ActivationSymmetric": kind == "trt", "WeightSymmetric": True, "MinimumRealRange": 1e-4,
-                                       "CalibMovingAverage": True})
+                        # The range is that of all ticks: averaged over them it cut the peaks off, which cost 14 dB, and half of the right replies.
+                        extra_options={"ActivationSymmetric": kind == "trt", "WeightSymmetric": True, "MinimumRealRange": 1e-4})
         print(out, f"{out.stat().st_size / 1e6:.1f} MB", flush=True)
 
 
