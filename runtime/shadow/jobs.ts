@@ -68,6 +68,7 @@ export class Jobs implements AsyncDisposable {
   /** The job that runs, and what ends it. */
   #current: { readonly id: string; readonly limit: AbortController } | undefined
   #quietSince: number | undefined
+  #changes: Promise<void> = Promise.resolve()
   /** Ends that the disk has refused so far, by job. */
   readonly #unwritten = new Map<Job, Change>()
   /** Monotonic time since when this process has known a job. */
@@ -143,8 +144,8 @@ export class Jobs implements AsyncDisposable {
   }
 
   async #cancel(job: Job): Promise<void> {
-    if (job.state === 'QUEUED') await this.#settle(job, { state: 'CANCELED', reason: 'canceled: before it began' })
-    else if (this.#current?.id === job.id) this.#current.limit.abort(new ParleyError('canceled', 'the job was taken back'))
+    if (this.#current?.id === job.id) this.#current.limit.abort(new ParleyError('canceled', 'the job was taken back'))
+    else if (job.state === 'QUEUED') await this.#settle(job, { state: 'CANCELED', reason: 'canceled: before it began' })
     else await this.#tell().catch(() => {}) // it has ended: the answer is how
   }
 
@@ -162,8 +163,9 @@ export class Jobs implements AsyncDisposable {
       const waiting = this.#jobs.filter(j => j.state === 'QUEUED' && !this.#unwritten.has(j))
       for (const late of waiting.filter(j => this.#isLate(j))) await this.#settle(late, { state: 'TIMED_OUT', reason: 'waited: it could not begin in time' })
       const next = waiting.find(j => j.state === 'QUEUED' && !this.#unwritten.has(j))
-      if (next && this.#mayBegin(next) && (await this.#begin(next))) {
-        await this.#carryOut(next)
+      const limit = next && this.#mayBegin(next) ? await this.#begin(next) : undefined
+      if (next && limit) {
+        await this.#carryOut(next, limit)
         continue
       }
       this.#wake = childAbort(signal)
@@ -186,23 +188,26 @@ export class Jobs implements AsyncDisposable {
     return time !== undefined && inWindow(window, time)
   }
 
-  /** False when that cannot be written down: it waits on. */
-  async #begin(job: Job): Promise<boolean> {
+  /** What ends it from now on; undefined when its beginning cannot be written down: it waits on. */
+  async #begin(job: Job): Promise<AbortController | undefined> {
+    const limit = childAbort(this.#closing.signal)
+    this.#current = { id: job.id, limit } // who takes it back while this is written ends it
     try {
       await this.#change(job, { state: 'IN_PROGRESS', startedAt: this.#now() })
-      return true
+      return limit
     } catch (error) {
+      this.#current = undefined
+      limit.abort() // else it would stay a listener of its parent
       this.#options.log.error({ reason: describe(error) }, 'a job cannot be written down; it waits')
-      return false
+      return undefined
     }
   }
 
-  async #carryOut(job: Job): Promise<void> {
+  async #carryOut(job: Job, limit: AbortController): Promise<void> {
     const { clock } = this.#options
-    const limit = childAbort(this.#closing.signal)
     const over = new AbortController()
-    this.#current = { id: job.id, limit }
-    const work = this.#options.kinds[job.kind]!.run(job.args, limit.signal).then(() => undefined, (error: unknown) => ({ error }))
+    const run = limit.signal.aborted ? Promise.reject(limit.signal.reason as Error) : this.#options.kinds[job.kind]!.run(job.args, limit.signal)
+    const work = run.then(() => undefined, (error: unknown) => ({ error }))
     const late = clock.sleep(job.timeoutS * 1_000, over.signal).then(() => 'late' as const, () => 'late' as const)
     const closed = new Promise<'closed'>(resolve => this.#closing.signal.addEventListener('abort', () => resolve('closed'), { once: true, signal: over.signal }))
     const outcome = await Promise.race([work, late, closed])
@@ -211,7 +216,7 @@ export class Jobs implements AsyncDisposable {
     limit.abort(new ParleyError('timeout', 'the job took too long'))
     if (outcome === 'late') await Promise.race([work, pause(clock, GIVE_UP_MS, over.signal)])
     over.abort()
-    if (outcome === 'closed') return // it stays IN_PROGRESS on disk, and the next start decides
+    if (outcome === 'closed' || (outcome && this.#closing.signal.aborted)) return // it stays IN_PROGRESS on disk, and the next start decides
     await this.#settle(job, endOf(outcome, canceled, job))
   }
 
@@ -226,16 +231,21 @@ export class Jobs implements AsyncDisposable {
     }
   }
 
-  /** On disk first, then in memory, then told. Rejects, with nothing changed, when the disk refuses. */
-  async #change(job: Job, to: Change): Promise<void> {
+  /** On disk first, then in memory, then told; one after the other. Rejects, with nothing changed, when the disk refuses. */
+  #change(job: Job, to: Change): Promise<void> {
+    const done = this.#changes.then(() => this.#changeNow(job, to))
+    this.#changes = done.catch(() => {}) // whoever asked for it is told
+    return done
+  }
+
+  async #changeNow(job: Job, to: Change): Promise<void> {
     const next: Job = { ...job, ...to, version: job.version + 1 }
     if (isOver(next)) next.endedAt = this.#now()
     const over = this.#jobs.filter(j => isOver(j === job ? next : j))
     const forgotten = new Set(over.slice(0, Math.max(0, over.length - KEPT)))
-    const kept = this.#jobs.filter(j => !forgotten.has(j))
-    await writeJobs(this.#path, kept.map(j => (j === job ? next : j)))
+    await writeJobs(this.#path, this.#jobs.filter(j => !forgotten.has(j)).map(j => (j === job ? next : j)))
     Object.assign(job, next)
-    this.#jobs = kept
+    this.#jobs = this.#jobs.filter(j => !forgotten.has(j)) // others have come meanwhile
     this.#options.onChange?.(job)
     await this.#tell().catch(() => {}) // offline: told at the next connection
   }

@@ -123,3 +123,20 @@ t.test('a job that the broker keeps is refused: it would come again with every c
   t.equal(runs, 0)
   await device.close()
 })
+
+t.test('a job taken back at any moment of its beginning does not go on', { timeout: 120_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  await using owner = await Listener.open(broker.url)
+  const hang = kind((_args, signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })))
+  const { device } = await startDevice(t, broker, folder.path, {}, { jobs: { hang } })
+  await greeted(device.telemetry)
+  for (let n = 0; n < 20; n++) {
+    await owner.publish(`${ROOT}/job`, { id: `j${n}`, kind: 'hang' })
+    await wait(n % 10)
+    await owner.publish(`${ROOT}/job`, { id: `j${n}`, cancel: true })
+    await ended(owner, `j${n}`, 'CANCELED')
+  }
+  t.equal(device.telemetry.link.connected, true)
+  await device.close()
+})
