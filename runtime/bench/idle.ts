@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { systemClock } from '../../base/clock.js'
 import { ParleyError } from '../../base/errors.js'
 import { round } from '../conversation/statistics.js'
-import { usageOf } from './processes.js'
+import { usageOf } from '../health/processes.js'
 
 /** The cold start's bar is 1.5 s; a machine that needs ten has another trouble. */
 const START_LIMIT_MS = 15_000

@@ -1,7 +1,8 @@
 import { readFileSync, realpathSync } from 'node:fs'
-import { readFile, statfs } from 'node:fs/promises'
+import { statfs } from 'node:fs/promises'
 import { cpus, freemem, loadavg, release, type } from 'node:os'
 import { readJsonIfThere } from '../../base/files.js'
+import { usageOf } from '../health/processes.js'
 import type { Registry } from './registry.js'
 
 /** What the updater, another process, said last. */
@@ -9,7 +10,7 @@ const UPDATER = '/run/parley-update/state.json'
 
 /** Reads what the machine says of itself; what it does not say stays unknown. */
 export async function readSystem(registry: Registry, folder: string): Promise<void> {
-  registry.set('memory', await memoryOf(process.pid))
+  registry.set('memory', Math.round(usageOf(process.pid).rssMb * 1_048_576))
   registry.set('memory_free', freemem())
   registry.set('load', loadavg()[0])
   registry.set('uptime', Math.round(process.uptime()))
@@ -35,13 +36,4 @@ export function hardwareName(): string | undefined {
   } catch {
     return cpus()[0]?.model.trim() // a PC has no device tree
   }
-}
-
-/** Bytes in memory of a process and all below it: the model, the recorder and the player are its children. Source: proc(5). */
-async function memoryOf(pid: number): Promise<number> {
-  const of = async (name: string): Promise<string> => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '') // it has just ended
-  const own = Number(/VmRSS:\s+(\d+)/.exec(await of('status'))?.[1] ?? 0) * 1_024
-  const children = (await of(`task/${pid}/children`)).split(' ').filter(Boolean).map(Number)
-  const below = await Promise.all(children.map(memoryOf))
-  return below.reduce((sum, bytes) => sum + bytes, own)
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { conversationEvent } from '../../runtime/conversation/events.js'
-import { usageOf } from '../../runtime/bench/processes.js'
+import { usageOf } from '../../runtime/health/processes.js'
 import { SoundServer } from '../../drivers/room/sound-server.js'
 import { tinyBundle } from '../models/tiny-bundle.js'
 

@@ -11,11 +11,16 @@ t.setTimeout(60_000)
 const log = createLog('silent')
 const soon = { random: () => 0.05 }
 
+async function connected(url: string, options = soon): Promise<MqttPublisher> {
+  const publisher = await MqttPublisher.open({ url }, log, options)
+  await eventually('connected', () => publisher.connected)
+  return publisher
+}
+
 t.test('a command that a hanging broker did not take is not carried out when the broker goes on', async t => {
   await using broker = await Broker.start()
   await using robot = await Listener.open(broker.url, 'robot/#')
-  await using publisher = await MqttPublisher.open({ url: broker.url }, log, soon)
-  await eventually('connected', () => publisher.connected)
+  await using publisher = await connected(broker.url)
   process.kill(broker.pid!, 'SIGSTOP')
   await t.rejects(publisher.publish('robot/act', 'go', { qos: 2, expiryS: 10 }), { code: 'timeout' })
   process.kill(broker.pid!, 'SIGCONT')
@@ -31,8 +36,7 @@ t.test('a command that a dead link swallowed is not sent again over the next one
   await using gate = await Gate.to(broker.port)
   gate.open()
   await using robot = await Listener.open(broker.url, 'robot/#')
-  await using publisher = await MqttPublisher.open({ url: gate.url }, log, soon)
-  await eventually('connected', () => publisher.connected)
+  await using publisher = await connected(gate.url)
   gate.swallow()
   await t.rejects(publisher.publish('robot/act', 'go', { qos: 1, expiryS: 10 }), { code: 'timeout' })
   gate.open()
@@ -45,8 +49,7 @@ t.test('a command that a dead link swallowed is not sent again over the next one
 t.test('a command that is stopped before the broker has answered is not passed on', async t => {
   await using broker = await Broker.start()
   await using robot = await Listener.open(broker.url, 'robot/#')
-  await using publisher = await MqttPublisher.open({ url: broker.url }, log, soon)
-  await eventually('connected', () => publisher.connected)
+  await using publisher = await connected(broker.url)
   const stop = new AbortController()
   const going = publisher.publish('robot/act', 'go', { qos: 2, expiryS: 10, signal: stop.signal })
   stop.abort(new Error('stopped'))
@@ -62,8 +65,7 @@ t.test('a stop that was given without a link is sent before anything else when i
   await using gate = await Gate.to(broker.port)
   gate.open()
   await using robot = await Listener.open(broker.url, 'robot/#')
-  await using publisher = await MqttPublisher.open({ url: gate.url }, log, { random: () => 1 })
-  await eventually('connected', () => publisher.connected)
+  await using publisher = await connected(gate.url, { random: () => 1 })
   gate.shut()
   await eventually('the loss is seen', () => !publisher.connected)
   const stopping = publisher.publish('robot/stop', 'stop', { qos: 1, expiryS: 10, keepMs: 5_000 })
@@ -81,8 +83,7 @@ t.test('a stop that a dead link swallowed is sent over the next one', async t =>
   await using gate = await Gate.to(broker.port)
   gate.open()
   await using robot = await Listener.open(broker.url, 'robot/#')
-  await using publisher = await MqttPublisher.open({ url: gate.url }, log, soon)
-  await eventually('connected', () => publisher.connected)
+  await using publisher = await connected(gate.url)
   gate.swallow()
   const begun = performance.now()
   await publisher.publish('robot/stop', 'stop', { qos: 1, expiryS: 10, keepMs: 5_000 })
@@ -95,8 +96,7 @@ t.test('a stop that the broker refuses is not sent again and again', async t => 
   const aclFile = join(folder.path, 'acl')
   await writeFile(aclFile, 'topic read #\n')
   await using broker = await Broker.start({ extra: [`acl_file ${aclFile}`, 'log_type all'] })
-  await using publisher = await MqttPublisher.open({ url: broker.url }, log, soon)
-  await eventually('connected', () => publisher.connected)
+  await using publisher = await connected(broker.url)
   await t.rejects(publisher.publish('robot/stop', 'stop', { qos: 1, expiryS: 10, keepMs: 5_000 }), { message: /Not authorized/i })
   await wait(200)
   t.equal(broker.output.match(/Denied PUBLISH/g)?.length, 1)
@@ -106,8 +106,7 @@ t.test('what is on its way when all is closed ends with the reason', async t => 
   await using broker = await Broker.start()
   await using gate = await Gate.to(broker.port)
   gate.open()
-  const publisher = await MqttPublisher.open({ url: gate.url }, log, soon)
-  await eventually('connected', () => publisher.connected)
+  const publisher = await connected(gate.url)
   gate.swallow()
   const going = publisher.publish('robot/act', 'go', { qos: 2, expiryS: 10 })
   const begun = performance.now()
@@ -117,8 +116,7 @@ t.test('what is on its way when all is closed ends with the reason', async t => 
 
 t.test('a stop that is too old is not sent', async t => {
   await using broker = await Broker.start()
-  await using publisher = await MqttPublisher.open({ url: broker.url }, log, soon)
-  await eventually('connected', () => publisher.connected)
+  await using publisher = await connected(broker.url)
   await broker.kill()
   await eventually('the loss is seen', () => !publisher.connected)
   await t.rejects(publisher.publish('robot/stop', 'stop', { qos: 1, expiryS: 10, keepMs: 300 }), { code: 'mqtt-offline' })
