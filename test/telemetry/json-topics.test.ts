@@ -28,6 +28,7 @@ t.test('no word ever leaves, wherever it stands in an event', async t => {
   await using folder = await Folder.make()
   await using owner = await Listener.open(broker.url)
   await using device = await startTelemetry(broker, folder.path)
+  await owner.until(h => h.topic === `${ROOT}/state`, 'the state') // what is told before the connection is backfill
   const spoken = { text: 'SECRETWORDS', heard: 'SECRETWORDS', style: 'SECRETWORDS' }
   const tools = [{ name: 'say', ok: false, ms: 3, args: { text: 'SECRETWORDS' }, error: 'SECRETWORDS' }]
   device.tell({ ...turn(1), ...spoken, tools } as never)

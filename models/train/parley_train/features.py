@@ -87,7 +87,7 @@ class FeatureStore:
 
 
 def background(n: int, rng: np.random.Generator, babble) -> tuple[np.ndarray, str]:
-    kind = rng.choice(["still", "pink", "brown", "white", "hum", "music", "clatter", "babble"], p=[.2, .17, .13, .1, .08, .1, .12, .1])
+    kind = rng.choice(["still", "pink", "brown", "white", "hum", "music", "clatter", "babble"], p=[.15, .14, .12, .08, .08, .1, .13, .2])
     if kind == "still":
         return a.coloured(n, 1, rng) * 0.02, kind
     make = {"pink": lambda: a.coloured(n, 1, rng), "brown": lambda: a.coloured(n, 2, rng), "white": lambda: a.coloured(n, 0, rng),

@@ -10,11 +10,11 @@ from .hearing import Sounds
 from .paths import PROSODY_FILE, work
 from .store import Store
 from .styles import ANSWERS, CHIME_TICKS, restyled
-from .teach import FOCUS, USERS
+from .teach import FOCUS, SILENT, USERS
 from .timeline import CUT_LAG, READINGS, REPLY_LAG, TICK_MS, Composer, Timeline
 from .tokens import STYLES
 
-SCENES = [("talk", 0.68), ("reading", 0.10), ("typed", 0.06), ("quiet", 0.12), ("event", 0.04)]
+SCENES = [("talk", 0.60), ("reading", 0.09), ("typed", 0.05), ("quiet", 0.14), ("heard", 0.08), ("event", 0.04)]
 LATE = (0, 0, 0, 1, 2, 3, 5, 8)  # ticks
 
 
@@ -32,17 +32,18 @@ class Feed:
             replies.setdefault(composer.domain.asked(self.stores[name].items[j]), []).append(i)
         self.turns: list[tuple[int, list[int]]] = []  # a feature segment and the replies to it
         self.overheard: list[int] = []
+        self.wide: list[int] = []
         for u, item in enumerate(self.users.items):
             key = tuple(item["of"])
             piece = self.stores[key[0]].items[key[1]]
-            if piece["intent"] == "overheard":
-                self.overheard.append(u)
+            if piece["intent"] in SILENT:
+                (self.wide if piece["intent"] == "wide" else self.overheard).append(u)
             elif (asked := composer.domain.asked(piece)) in replies:
                 self.turns.append((u, replies[asked]))
         self.core = [t for t in self.turns if self.piece(t[0])["intent"] in FOCUS]
         self.sounds = Sounds()
         self.sounds.prepare({self.piece(u)["text"] for u in range(len(self.users.items))})
-        print(f"feed: {len(self.turns)} turns ({len(self.core)} in focus), {len(self.overheard)} overheard, {len(self.beds.items)} beds", flush=True)
+        print(f"feed: {len(self.turns)} turns ({len(self.core)} in focus), {len(self.overheard)} overheard, {len(self.wide)} wide, {len(self.beds.items)} beds", flush=True)
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         sample = np.concatenate([self.users.get(self.rng.randrange(len(self.users.items))).astype(np.float32) for _ in range(300)])
@@ -185,9 +186,19 @@ class Feed:
         rng, line = self.rng, Timeline()
         self.c.facts(line, self.c.distractors(rng, set(), rng.randint(0, 4)), rng)
         line.extend(rng.randint(30, 100), True)
-        if self.overheard and rng.random() < 0.6:
-            self.person(line, rng.randint(0, 20), rng.choice(self.overheard))
+        at = rng.randint(0, 20)
+        for _ in range(rng.choices([0, 1, 2], [0.3, 0.4, 0.3])[0] if self.overheard else 0):
+            at = self.person(line, at, rng.choice(self.overheard))[1] + rng.randint(15, 24)
         line.extend(len(line) + 6, True)
+        return line
+
+    def heard(self) -> Timeline:
+        """Words in no order that anybody means: only hearing is learned, and not to speak before they end."""
+        rng, line = self.rng, Timeline()
+        self.c.facts(line, self.c.distractors(rng, set(), rng.randint(0, 3)), rng)
+        last = self.person(line, rng.randint(0, 6), rng.choice(self.wide or self.overheard))[1]
+        for k in range(last + 1, len(line)):
+            line.text_known[k] = line.speak_known[k] = 0
         return line
 
     def event(self) -> Timeline:

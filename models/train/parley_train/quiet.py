@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from . import acoustics as a
-from .teach import lines_of
+from .teach import overheard_lines
 from .voices import HELD_OUT
 
 SECONDS = 60
@@ -35,7 +35,7 @@ class Talk:
     """Pieces of talk by voices that training never hears; each spoken once."""
 
     def __init__(self, say: Callable[[str, str, random.Random], np.ndarray], espeak) -> None:
-        self.say, self.espeak, self.lines, self.pieces = say, espeak, lines_of("overheard.txt"), {}
+        self.say, self.espeak, self.lines, self.pieces = say, espeak, overheard_lines("held"), {}
 
     def overheard(self, rng: random.Random) -> np.ndarray:
         i = rng.randrange(POOL)

@@ -13,13 +13,13 @@ from .domain import Domain
 from .paths import work
 from .store import Store
 from .styles import PACE
-from .teach import USERS, progress
+from .teach import SILENT, USERS, progress
 from .voices import Piper
 
 
 def reply_for(domain: Domain, item: dict, rng: random.Random) -> dict | None:
     """Labels of one reply to a user piece; None where nothing is to be said. A tenth or so of fact questions find no fact."""
-    if item["intent"] == "overheard":
+    if item["intent"] in SILENT:
         return None
     values = dict(domain.asked(item)[1])
     e = domain.exchange(item["intent"], rng, "train", values, user=item["text"])
@@ -42,7 +42,7 @@ def main() -> None:
             users = {n: Store(work("teacher", n)) for n in USERS}
             pool = [(n, j) for n in USERS for j in range(len(users[n].items))]
             rng.shuffle(pool)
-            pool = [k for k in pool if users[k[0]].items[k[1]]["intent"] != "overheard"]
+            pool = [k for k in pool if users[k[0]].items[k[1]]["intent"] not in SILENT]
             asked = {k: domain.asked(users[k[0]].items[k[1]]) for k in pool}
             demand = Counter(asked.values())
             at = 0

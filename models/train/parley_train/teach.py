@@ -1,4 +1,4 @@
-"""Teacher speech, resumable: `python -m parley_train.teach target|users-fast|users-piper|users-kokoro --count N`.
+"""Teacher speech, resumable: `python -m parley_train.teach target|users-fast|users-piper|users-kokoro|users-wide --count N`.
 
 Every piece is decided by its number alone, so a run that was stopped goes on where it was.
 """
@@ -68,7 +68,9 @@ def target_text(domain: Domain, i: int) -> tuple[str, str]:
     return text or "hello", e.style
 
 
-USERS = ("users-fast", "users-piper", "users-kokoro", "users-focus", "users-focus-kokoro")
+USERS = ("users-fast", "users-piper", "users-kokoro", "users-focus", "users-focus-kokoro", "users-wide", "users-wide-kokoro")
+SILENT = {"overheard", "wide"}
+"""Intents that get no reply: talk that is not for the device, and speech that is only there to be heard."""
 
 
 def make_target(count: int) -> None:
@@ -81,10 +83,38 @@ def make_target(count: int) -> None:
         progress(i, count)
 
 
+def overheard_lines(split: str) -> list[str]:
+    """Other people's talk; every tenth line is for the test alone."""
+    return [x for i, x in enumerate(lines_of("overheard.txt")) if (i % 10 == 7) == (split == "held")]
+
+
+def wide_text(domain: Domain, i: int) -> dict:
+    """Speech that keeps the ear from leaning on the sentences it knows: plain prose and other people's talk (to be kept silent
+    to), and words of the domain in orders that nobody says (`wide`: whether they ask for something is nobody's to say)."""
+    rng = random.Random(f"wide {i}")
+    kind = rng.random()
+    if kind < 0.18:
+        text, intent = rng.choice(overheard_lines("train")), "overheard"
+    elif kind < 0.45:
+        text, intent = rng.choice(lines_of("reading.txt")), "overheard"
+    elif kind < 0.9:
+        names, spans = [n for n, x in domain.intents.items() if x.get("user")], []
+        for _ in range(rng.randint(2, 4)):
+            source = domain.exchange(rng.choice(names), rng, "train").user if rng.random() < 0.75 else rng.choice(lines_of("reading.txt"))
+            words, n = source.split(), rng.randint(1, 4)
+            at = rng.randint(0, max(0, len(words) - n))
+            spans += words[at:at + n]
+        text, intent = " ".join(spans), "wide"
+    else:
+        slots = [n for n in domain.slots if n not in ("frost",)]
+        text, intent = " ".join(domain.value(rng.choice([*slots, "n", "time", "price"]), rng) for _ in range(rng.randint(1, 4))), "wide"
+    return {"text": text, "intent": intent, "slots": {}, "phrasing": 0}
+
+
 def user_text(domain: Domain, i: int, focus: bool = False) -> dict:
     """What a person says: an intent's phrasing with its slots, or talk that is not for the device."""
     rng = random.Random(f"user {i}")
-    overheard = lines_of("overheard.txt")
+    overheard = overheard_lines("train")
     if focus:
         names = [n for n in domain.intents if n in FOCUS]
         e = domain.exchange(rng.choices(names, [intent_weight(domain, n) for n in names])[0], rng, "train")
@@ -96,13 +126,13 @@ def user_text(domain: Domain, i: int, focus: bool = False) -> dict:
     return {"text": e.user, "intent": e.intent, "slots": e.slots, "phrasing": e.phrasing}
 
 
-def make_users_kokoro(count: int, package: Path, focus: bool) -> None:
-    name = "users-focus-kokoro" if focus else "users-kokoro"
+def make_users_kokoro(count: int, package: Path, focus: bool, wide: bool) -> None:
+    name = "users-wide-kokoro" if wide else "users-focus-kokoro" if focus else "users-kokoro"
     domain, store, voice = Domain(), Store(work("teacher", name)), Kokoro(package)
     names = [n for n in voice.tables if f"kokoro:{n}" not in HELD_OUT]
     weights = [3.0 if n[0] in "ab" else 1.0 for n in names]
     for i in range(len(store.items), count):
-        labels = user_text(domain, (4_000_000 if focus else 1_000_000) + i, focus)
+        labels = wide_text(domain, 1_000_000 + i) if wide else user_text(domain, (4_000_000 if focus else 1_000_000) + i, focus)
         rng = random.Random(f"{name} {i}")
         speaker = rng.choices(names, weights)[0]
         s = voice.say(labels["text"], speaker, speed=rng.uniform(0.85, 1.3))
@@ -125,14 +155,14 @@ def make_users_piper(count: int) -> None:
         progress(i, count)
 
 
-def make_users_focus(count: int) -> None:
-    """The focus intents by the cheap voices, one voice a piece."""
+def make_users_cheap(name: str, count: int) -> None:
+    """The focus intents, or wide speech, by the cheap voices, one voice a piece."""
     from .acoustics import faster
-    domain, store, piper = Domain(), Store(work("teacher", "users-focus")), Piper()
+    domain, store, piper = Domain(), Store(work("teacher", name)), Piper()
     espeak, phonemes = Espeak(), Phonemes()
     for i in range(len(store.items), count):
-        labels = user_text(domain, 3_000_000 + i, focus=True)
-        rng, words = random.Random(f"focus {i}"), " ".join(spoken(labels["text"])[0])
+        labels = wide_text(domain, i) if name == "users-wide" else user_text(domain, 3_000_000 + i, focus=True)
+        rng, words = random.Random(f"{name[6:]} {i}"), " ".join(spoken(labels["text"])[0])
         kind = rng.random()
         if kind < 0.45:
             factor = rng.choice([rng.uniform(0.78, 0.9), rng.uniform(1.12, 1.7)])
@@ -197,10 +227,11 @@ def progress(i: int, count: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["target", "users-fast", "users-piper", "users-kokoro", "users-focus"])
+    parser.add_argument("what", choices=["target", "users-fast", "users-piper", "users-kokoro", "users-focus", "users-wide"])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--kokoro", type=Path, help="the packed npm package kokoro-js (.tgz), which holds the voices")
     parser.add_argument("--focus", action="store_true", help="users-kokoro: the focus intents")
+    parser.add_argument("--wide", action="store_true", help="users-kokoro: speech that is only to be heard")
     args = parser.parse_args()
     if args.what == "target":
         make_target(args.count)
@@ -208,7 +239,7 @@ if __name__ == "__main__":
         make_users_piper(args.count)
     elif args.what == "users-fast":
         make_users_fast(args.count)
-    elif args.what == "users-focus":
-        make_users_focus(args.count)
+    elif args.what in ("users-focus", "users-wide"):
+        make_users_cheap(args.what, args.count)
     else:
-        make_users_kokoro(args.count, args.kokoro, args.focus)
+        make_users_kokoro(args.count, args.kokoro, args.focus, args.wide)
