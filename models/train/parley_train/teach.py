@@ -135,6 +135,8 @@ def make_users_kokoro(count: int, package: Path, focus: bool, wide: bool) -> Non
         labels = wide_text(domain, 1_000_000 + i) if wide else user_text(domain, (4_000_000 if focus else 1_000_000) + i, focus)
         rng = random.Random(f"{name} {i}")
         speaker = rng.choices(names, weights)[0]
+        if rng.random() < 0.6:  # a few dozen voices are few people: most pieces are spoken by somebody between two of them
+            speaker = f"{speaker}+{rng.choice([n for n in names if n != speaker])}*{rng.uniform(0.2, 0.6):.2f}"
         s = voice.say(labels["text"], speaker, speed=rng.uniform(0.85, 1.3))
         store.add(s.samples, s.rate, voice=f"kokoro:{speaker}", words=trimmed_words(s), **labels)
         progress(i, count)

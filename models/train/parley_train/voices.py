@@ -208,6 +208,14 @@ class Kokoro:
                     self.tables[Path(member.name).stem] = table
         self.phonemes = {"us": Phonemes("en-us"), "gb": Phonemes("en")}
 
+    def table(self, voice: str) -> np.ndarray:
+        """A voice's styles by length, [lengths, 1, 256]; `am_adam+jf_alpha*0.4` is somebody between the two."""
+        if "+" not in voice:
+            return self.tables[voice]
+        one, two = voice.split("+")
+        two, share = two.split("*")
+        return (1 - float(share)) * self.tables[one] + float(share) * self.tables[two]
+
     def say(self, text: str, voice: str, speed: float = 1.0) -> Spoken:
         words, owners = spoken(text)
         phonemes, ranges = self.phonemes["gb" if voice.startswith("b") else "us"].split(" ".join(words) + ".")
@@ -217,7 +225,7 @@ class Kokoro:
             ids += [self.vocab[c] for c in p if c in self.vocab]
             last.append(len(ids))
         ids.append(0)
-        table = self.tables[voice]
+        table = self.table(voice)
         audio, frames = self.session.run(None, {"tokens": np.array([ids], np.int64), "style": table[min(len(ids), len(table) - 1)],
                                                 "speed": np.array([speed], np.float32)})[:2]
         edges = np.concatenate([[0], np.cumsum(frames.reshape(-1))])
