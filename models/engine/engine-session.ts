@@ -23,6 +23,8 @@ export interface EngineOptions {
 const START_MS: Record<Provider, number> = { tensorrt: 20 * 60_000, cuda: 60_000, cpu: 30_000 }
 /** Calls that may wait for credit: 5 s of ticks. More means that nobody drops ticks where they should be dropped. */
 const MAX_WAITING = 64
+/** Lines that are kept for a child that is still to come; the newest matter most. */
+const MAX_TOLD = 256
 /** Deaths in a row without one good step between them. Then the cause is the bundle or the machine, and trying on only makes heat. */
 const MAX_DEATHS = 5
 
@@ -42,8 +44,9 @@ export class EngineSession implements OmniSession {
   #refusals: Refusal[] = []
   #starting: { resolve: () => void; reject: (error: unknown) => void } | undefined
   #facts: readonly string[] = []
-  /** Lines that the child may not have read to their end. */
-  #told: { readonly line: string; readonly kind: Told }[] = []
+  /** Lines that the child may not have read to their end. Those that a reset took back stay until the child says that they are
+   * over: it counts in the order of telling, and may have begun to before it heard of the reset. */
+  #told: { readonly line: string; readonly kind: Told; takenBack: boolean }[] = []
   /** Of the present child: how many of its lines are over. */
   #finished = 0
   #deaths = 0
@@ -129,13 +132,14 @@ export class EngineSession implements OmniSession {
   /** `typed` is a person's turn, `event` a reading or something that happened, `say` what is to be said as it is (lost with the child). */
   tell(line: string, kind: Telling = 'event'): void {
     if (this.#ended) return
-    if (kind !== 'say') this.#told.push({ line, kind })
+    if (kind !== 'say') this.#told.push({ line, kind, takenBack: false })
     if (this.#ready) this.#child?.send({ type: 'tell', line, kind })
+    else if (this.#told.length > MAX_TOLD) this.#told.shift()
   }
 
   async reset(): Promise<void> {
     if (this.#ended) throw this.#ended
-    this.#told = []
+    for (const told of this.#told) told.takenBack = true
     await this.#jobs.call({ type: 'reset' })
   }
 
@@ -201,6 +205,7 @@ export class EngineSession implements OmniSession {
     this.#spec = { ...this.#spec, rungs: this.#spec.rungs.slice(this.#spec.rungs.findIndex(r => r.provider === ready.provider)) }
     this.#watchdog.running()
     if (this.#facts.length) void this.#jobs.restore(this.#facts)
+    this.#told = this.#told.filter(told => !told.takenBack)
     for (const { line, kind } of this.#told) this.#child?.send({ type: 'tell', line, kind })
     this.#jobs.connect()
     this.#starting?.resolve()

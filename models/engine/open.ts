@@ -15,10 +15,12 @@ export interface OpenOptions extends EngineOptions, Omit<StepSpecOptions, 'factF
   /** Whether the keys and values of facts are kept in the cache folder, so that the next start need not read them. Default true. */
   readonly keepFacts?: boolean
   /**
-   * The golden utterance: `gpu` (default) plays it on every provider but the CPU, which the bundle was checked on; `always`; `never`.
-   * A provider that fails it is refused.
+   * The golden utterance is played on each provider; one that fails it is refused. `spare-last` (default): but for the last one,
+   * which is kept, for there is no better, and `onFailed` is told. `always`: the last one too. `never`: none is asked.
    */
-  readonly selfTest?: 'gpu' | 'always' | 'never'
+  readonly selfTest?: 'spare-last' | 'always' | 'never'
+  /** The last provider did not answer its golden utterance, and was kept. */
+  readonly onFailed?: (error: ParleyError) => void
 }
 
 /** Runs a bundle in its own process, on the best provider that can. */
@@ -31,10 +33,13 @@ export async function openSession(bundle: string | Bundle, options: OpenOptions 
     const session = new EngineSession(spec, options, failed)
     try {
       await session.open()
-      if (!mustTest(session.provider, options)) return session
+      if (options.selfTest === 'never') return session
       const golden = await runGolden(session, loaded)
       if (golden.passed) return session
-      throw new ParleyError('golden-failed', `the golden utterance failed on ${session.provider}: ${golden.missing.join(', ')} did not come`)
+      const failure = new ParleyError('golden-failed', `the golden utterance failed on ${session.provider}: ${golden.missing.join(', ')} did not come`)
+      if (options.selfTest === 'always' || session.provider !== spec.rungs.at(-1)?.provider) throw failure
+      options.onFailed?.(failure)
+      return session
     } catch (error) {
       const provider = session.provider
       await session[Symbol.asyncDispose]()
@@ -44,10 +49,6 @@ export async function openSession(bundle: string | Bundle, options: OpenOptions 
       spec = { ...spec, rungs: rest } satisfies StepSpec
     }
   }
-}
-
-function mustTest(provider: string, { selfTest = 'gpu' }: OpenOptions): boolean {
-  return selfTest === 'always' || (selfTest === 'gpu' && provider !== 'cpu')
 }
 
 /** The same without a child process; `backend` can be replaced by tests. */

@@ -67,8 +67,9 @@ export class TextChannel {
     return id
   }
 
-  /** Forgets what waits; the parent has forgotten it too, so it does not count as finished. */
+  /** Forgets what waits: those lines are over. */
   clear(): void {
+    this.#finished += this.#lines.length
     this.#lines = []
     this.#next = 0
     this.#waiting = 0

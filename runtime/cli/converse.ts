@@ -47,7 +47,7 @@ async function run(args: readonly string[]): Promise<number> {
   const readings = readingsOf(site.readings)
   // A model that was started anew knows the facts, but no reading.
   const retell = (): void => { for (const { source, value } of readings) session.tell(`${source} ${value}`) }
-  await using session = await openModel(bundlePath(values.bundle), config, retell)
+  await using session = await openModel(bundlePath(values.bundle), config, { onRespawn: retell, onFailed: ({ code, message }) => onEvent({ at: 0, type: 'error', code, message }) })
   await converse({
     session, ...(values.in === undefined ? {} : { input: values.in }), ...(values.text === undefined ? {} : { text: values.text }),
     ...(values.out === undefined ? {} : { output: values.out }), pace: values.pace,

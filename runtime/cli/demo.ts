@@ -53,7 +53,7 @@ async function run(args: readonly string[]): Promise<number> {
     telemetry.take(event)
     if (event.type === 'error') process.stderr.write(`${event.code}: ${event.message}\n`)
   }
-  const session = await openModel(bundlePath(values.bundle), config, () => holder.onRespawn())
+  const session = await openModel(bundlePath(values.bundle), config, { onRespawn: () => holder.onRespawn(), onFailed: ({ code, message }) => onEvent({ at: 0, type: 'error', code, message }) })
   const stage = await openStage(values.stage as StageKind, { host: { clock: systemClock, log, signal: closing.signal }, rate: session.outputRate, output: values.out, echo: values.echo })
     .catch(async (error: unknown) => { await session[Symbol.asyncDispose](); throw error })
   const results: DemoResult[] = []

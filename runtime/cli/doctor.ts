@@ -7,6 +7,7 @@ import { machineChecks } from '../doctor/machine-checks.js'
 import { modelChecks, placements } from '../doctor/model-checks.js'
 import { soundChecks } from '../doctor/sound-checks.js'
 import { EXIT, parse, say, table, untilSignal, type Command } from './command.js'
+import { readyEngine } from './open-model.js'
 import { bundlePath } from './paths.js'
 
 const help = `
@@ -31,7 +32,7 @@ async function run(args: readonly string[]): Promise<number> {
   const findings: Finding[] = []
   // One after the other: they measure times, and share devices.
   for (const check of checks) if (!closing.signal.aborted) findings.push(await runCheck(check))
-  const placed = values.placement ? await placements(config, folder) : undefined
+  const placed = values.placement ? await placements(config, folder, await readyEngine(folder, config)) : undefined
   const good = findings.every(f => f.state !== 'fail')
   if (values.json) {
     say(JSON.stringify({ ok: good, findings, ...(placed ? { placement: placed } : {}) }, null, 2))

@@ -63,11 +63,14 @@ async function run(args: readonly string[]): Promise<number> {
     fleet?.take(event)
     logEvent(log, event)
   }
+  // It answers something else than it was built to: whoever looks after it must know, but a doubtful voice is better than none.
+  const onFailed = ({ code, message }: ParleyError): void => { passed = false; onEvent({ at: 0, type: 'error', code, message }) }
+  let passed = true
   const own = bundlePath(values.bundle, config.bundle.path, loaded.path)
   const place = { folder: own }
   const open = (folder: string, onRespawn: () => void): Promise<Model> => {
     place.folder = folder
-    return openModel(folder, config, onRespawn, service.judged ? 'always' : 'gpu')
+    return openModel(folder, config, { judged: service.judged, onRespawn, onFailed })
   }
   const runtime = new Runtime({
     config, log, onEvent,
@@ -80,7 +83,7 @@ async function run(args: readonly string[]): Promise<number> {
     await Promise.race([opening, aborted(closing.signal)])
     if (closing.signal.aborted) return EXIT.ok
     live.runtime = runtime
-    await service.selfTest(true)
+    await service.selfTest(passed)
     service.loaded()
     process.on('SIGUSR2', () => runtime.stop())
     await firstFrame(runtime, closing.signal)

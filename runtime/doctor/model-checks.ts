@@ -23,7 +23,7 @@ export function modelChecks(config: Config, folder: string): Check[] {
       look: async () => {
         const { openSession } = await import('../../models/engine/index.js')
         const startedAt = performance.now()
-        await using session = await openSession(folder, { providers: config.bundle.providers })
+        await using session = await openSession(folder, { providers: config.bundle.providers, selfTest: 'never' }) // its own check is below
         const startMs = performance.now() - startedAt
         const times: number[] = []
         for (let i = 0; i < STEPS; i++) times.push((await session.step({ at: i * 80, audio: new Float32Array(session.tickSamples) })).stepMs)
@@ -47,8 +47,8 @@ export function modelChecks(config: Config, folder: string): Check[] {
   ]
 }
 
-/** Where the nodes of each graph really ran. */
-export async function placements(config: Config, folder: string): Promise<{ graph: string; provider: string; nodes: string; strays: readonly string[] }[]> {
+/** Where the nodes of each graph really ran. `wrapper`: the ready engine that TensorRT loads in the place of the step graph. */
+export async function placements(config: Config, folder: string, wrapper?: string): Promise<{ graph: string; provider: string; nodes: string; strays: readonly string[] }[]> {
   const { placement } = await import('../../models/ladder/index.js')
   const bundle = await loadBundle(folder)
   const rows = []
@@ -56,8 +56,9 @@ export async function placements(config: Config, folder: string): Promise<{ grap
     for (const provider of config.bundle.providers) {
       const file = provider === 'cpu' ? graph.files.cpu ?? graph.files.any : graph.files.trt ?? graph.files.any
       if (!file) continue
+      const loaded = provider === 'tensorrt' && name === 'step' && wrapper !== undefined ? wrapper : bundle.path(file.path)
       try {
-        const { nodes, strays } = await placement(bundle.path(file.path), provider)
+        const { nodes, strays } = await placement(loaded, provider)
         rows.push({ graph: name, provider, nodes: Object.entries(nodes).map(([p, n]) => `${p} ${n}`).join(', '), strays })
       } catch (error) {
         rows.push({ graph: name, provider, nodes: `refused: ${error instanceof Error ? error.message : String(error)}`, strays: [] })

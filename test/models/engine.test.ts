@@ -187,6 +187,21 @@ t.test('closing ends the child and rejects what waits; closing again does nothin
   t.equal(await codeOf(session.step(tick(3))), 'engine-closed')
 })
 
+t.test('what is told after a reset outlives the child, though that one had just read what the reset took back', async t => {
+  await using session = await open()
+  session.tell('ping', 'typed')
+  for (const n of [1, 2]) await session.step(tick(n))
+  const third = session.step(tick(3)) // it ends the line: the child says so when the reset was asked for already
+  const resetting = session.reset()
+  session.tell('battery 9')
+  await Promise.all([third, resetting])
+  process.kill(session.pid as number, 'SIGKILL')
+  const read: string[] = []
+  await until(() => session.respawns === 1)
+  for (let n = 0; n < 5; n++) read.push(tokenizer.pieces[(await session.step(tick(0, { speak: true }))).speech?.[ATTENDED + 6] as number] as string)
+  t.same(read, ['<event>', '▁battery', '▁9', '<end>', '<none>'])
+})
+
 t.test('a tick of the wrong length is refused without reaching the child', async t => {
   await using session = await open()
   t.equal(await codeOf(session.step({ at: 0, audio: new Float32Array(3) })), 'tick-size')
@@ -196,6 +211,14 @@ t.test('a graph that is not what the manifest says is refused when it is opened'
   await using wrong = await tinyBundle(manifest => { const state = manifest.graphs['step']?.states.find(s => s.name === 'ear'); if (state) state.shape = [1, 4] })
   const error = await openSession(wrong.folder, { cacheFolder: wrong.folder, providers: ['cpu'] }).then(() => undefined, (e: Error) => e)
   t.match(error, { code: 'no-provider', message: /input ear is float32 1 × 3/ })
+})
+
+t.test('the last provider is kept though it fails the golden utterance, and that is told', async t => {
+  await using wrong = await tinyBundle(manifest => { manifest.golden.expect.words.push('muffin') })
+  const told: string[] = []
+  await using session = await openSession(wrong.folder, { cacheFolder: wrong.folder, providers: ['cpu'], onFailed: error => told.push(error.message) })
+  t.match(told, [/failed on cpu: the word muffin/])
+  t.match(await session.step(tick(0)), { stepMs: Number })
 })
 
 t.test('a golden utterance that fails refuses the provider', async t => {

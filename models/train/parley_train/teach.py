@@ -173,14 +173,14 @@ def make_users_cheap(name: str, count: int) -> None:
                       words=[(b / factor, e / factor) for b, e in trimmed_words(s)], **labels)
         else:
             if kind < 0.8:
-                name = rng.choice([v for v in ESPEAK if f"espeak:{v}" not in HELD_OUT])
-                samples, rate = espeak.say(words, name, rng.randint(125, 210), rng.randint(25, 75), rng.randint(30, 80)), espeak.rate
-                name = f"espeak:{name}"
+                speaker = rng.choice([v for v in ESPEAK if f"espeak:{v}" not in HELD_OUT])
+                samples, rate = espeak.say(words, speaker, rng.randint(125, 210), rng.randint(25, 75), rng.randint(30, 80)), espeak.rate
+                speaker = f"espeak:{speaker}"
             else:
-                name = rng.choice(["kal", "kal16", "slt", "rms", "rms"])
-                samples, rate = flite(words, name, rng.uniform(0.8, 1.2), rng.uniform(75, 220))
-                name = f"flite:{name}"
-            store.add(samples, rate, voice=name, words=shared_out(samples, rate, labels["text"], phonemes).words, **labels)
+                speaker = rng.choice(["kal", "kal16", "slt", "rms", "rms"])
+                samples, rate = flite(words, speaker, rng.uniform(0.8, 1.2), rng.uniform(75, 220))
+                speaker = f"flite:{speaker}"
+            store.add(samples, rate, voice=speaker, words=shared_out(samples, rate, labels["text"], phonemes).words, **labels)
         progress(i, count)
 
 
