@@ -8,6 +8,8 @@ export interface TalkBench {
   readonly turns: number
   /** End of the person's speech → first sound, ms. */
   readonly firstSoundMs: { readonly p50: number | null; readonly p95: number | null }
+  /** Of that, what is not the model's own onset: capture, the step, playout, the sound server. */
+  readonly overOnsetMs: { readonly p50: number | null; readonly p95: number | null }
   /** Onset of the speech that interrupts → silence, ms. */
   readonly bargeInMs: { readonly p50: number | null; readonly p95: number | null }
   /** Interruptions, and how many of them did not stop the answer: those have no time above. */
@@ -28,13 +30,14 @@ export async function benchTalk(main: string, bundle: string, script: string, st
     talks.push(talk)
   }
   const turns = talks.flatMap(t => t.turns)
+  const sounded = (r: DemoResult): number | null => r.soundedMs ?? r.firstSoundMs
   const of = (pick: (r: DemoResult) => number | null): TalkBench['bargeInMs'] => {
     const values = turns.map(pick).filter((v): v is number => v !== null)
     return { p50: round(quantile(values, 0.5)), p95: round(quantile(values, 0.95)) }
   }
   const stopped = turns.filter(r => r.bargeInMs !== null).length
   const notStopped = turns.filter(r => r.missing.includes(NOT_STOPPED)).length
-  return { stage: talks[0]?.stage ?? stage, turns: turns.length, firstSoundMs: of(r => r.soundedMs ?? r.firstSoundMs), bargeInMs: of(r => r.silentMs ?? r.bargeInMs), bargeIns: stopped + notStopped, notStopped, allTurnsGood: talks.every(t => t.ok) }
+  return { stage: talks[0]?.stage ?? stage, turns: turns.length, firstSoundMs: of(sounded), overOnsetMs: of(r => { const at = sounded(r); return at === null || r.onsetMs === null ? null : at - r.onsetMs }), bargeInMs: of(r => r.silentMs ?? r.bargeInMs), bargeIns: stopped + notStopped, notStopped, allTurnsGood: talks.every(t => t.ok) }
 }
 
 async function demo(args: string[]): Promise<Talk | string> {

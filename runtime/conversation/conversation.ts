@@ -206,7 +206,10 @@ export class Conversation {
       this.#emit({ at: this.#on(endsAt), type: 'text', turn: turn.number, text: said.text })
     }
     if (said.style !== undefined) (this.#turn ?? this.#openTurn()).style = said.style
-    if (said.speech) this.playout.play(this.#turn?.number ?? 0, said.speech)
+    if (said.speech) {
+      if (this.#turn) this.#turn.onsetAt ??= endsAt
+      this.playout.play(this.#turn?.number ?? 0, said.speech)
+    }
     if (said.call) this.#call(said.call, this.#turn ?? this.#openTurn(), endsAt)
     if (said.mark === 'end') this.#ending = true
     // The last sound may come after the last word: a reply is over with its first silent tick.
@@ -283,7 +286,7 @@ export class Conversation {
     const turn = this.#turns.find(t => t.number === number)
     if (!turn) return
     if (turn.person) turn.person = { ...turn.person } // what is said after this is not what it answers
-    this.#emit({ at: this.#on(at), type: 'first-sound', turn: number, afterSpeechMs: turn.afterSpeechMs(at) })
+    this.#emit({ at: this.#on(at), type: 'first-sound', turn: number, afterSpeechMs: turn.afterSpeechMs(at), onsetMs: turn.afterSpeechMs(turn.onsetAt) })
   }
 
   #onReport(report: PlayoutReport): void {

@@ -18,6 +18,8 @@ export const turnEvent = z.strictObject({
   firstSound: ms,
   /** End of the person's speech (of a typed turn: its last key) to the first sound. */
   firstSoundMs: ms,
+  /** The model's own part of it: to the end of the tick in which it gave its first sound. The rest is the runtime's. */
+  onsetMs: ms,
   spokenMs: z.number(), heardMs: z.number(),
   interrupted: z.boolean(),
   /** Onset of the speech that interrupted to the silence of the speaker. */
@@ -34,7 +36,7 @@ export const conversationEvent = z.discriminatedUnion('type', [
   z.strictObject({ at, type: z.literal('speech-end') }),
   z.strictObject({ at, type: z.literal('text'), turn, text: z.string() }),
   z.strictObject({ at, type: z.literal('tool'), turn, name: z.string(), args }),
-  z.strictObject({ at, type: z.literal('first-sound'), turn, afterSpeechMs: ms }),
+  z.strictObject({ at, type: z.literal('first-sound'), turn, afterSpeechMs: ms, onsetMs: ms }),
   z.strictObject({ at, type: z.literal('interrupted'), turn, heardMs: z.number(), bargeInMs: ms }),
   turnEvent,
   z.strictObject({ at, type: z.literal('reading'), source: z.string(), value: z.union([z.string(), z.number(), z.boolean()]), unit: z.string().optional() }),

@@ -16,6 +16,8 @@ export class Turn {
   person: Speech | undefined
   typedAt: number | undefined
   ended: Ended | undefined
+  /** End of the tick in which the model gave its first sound, monotonic ms. */
+  onsetAt: number | undefined
   /** Onset of the speech that cut it, monotonic ms. */
   cutFrom: number | undefined
   report: PlayoutReport | undefined
@@ -56,6 +58,7 @@ export class Turn {
       personTo: on(this.person?.to),
       firstSound: on(report?.firstSoundAt),
       firstSoundMs: this.afterSpeechMs(report?.firstSoundAt),
+      onsetMs: report?.firstSoundAt === undefined ? null : this.afterSpeechMs(this.onsetAt),
       spokenMs: round(report?.spokenMs) ?? 0,
       heardMs: round(report?.heardMs) ?? 0,
       interrupted: this.ended === 'cut',

@@ -81,6 +81,7 @@ export class Director {
       answer: all.map(a => a.text).join(' ').trim(),
       tools: all.flatMap(a => a.tools.map(callText)),
       firstSoundMs: first?.firstSoundMs ?? null,
+      onsetMs: first?.onsetMs ?? null,
       soundedMs: round(sounded === undefined ? undefined : sounded - origin - (first?.personTo ?? 0)),
       bargeInMs: before?.bargeInMs ?? null,
       silentMs: round(silent === undefined || onset === undefined ? undefined : silent - origin - onset),
@@ -99,7 +100,7 @@ export class Director {
     const end = sound && sound.afterSpeechMs !== null ? sound.at - sound.afterSpeechMs : null
     return {
       at: 0, type: 'turn', turn: number, text: texts.map(e => e.text).join('').trim(), heard: '', style: null, personFrom: null, personTo: end,
-      firstSound: sound?.at ?? null, firstSoundMs: sound?.afterSpeechMs ?? null, spokenMs: 0, heardMs: 0, interrupted: false, bargeInMs: null, ended: 'closed',
+      firstSound: sound?.at ?? null, firstSoundMs: sound?.afterSpeechMs ?? null, onsetMs: sound?.onsetMs ?? null, spokenMs: 0, heardMs: 0, interrupted: false, bargeInMs: null, ended: 'closed',
       tools: calls.map(({ name, args }) => ({ name, args, ok: true, ms: 0 })), steps: { count: 0, p50: null, p95: null, max: null }, drops: { microphoneTicks: 0, speechChunks: 0 },
     }
   }

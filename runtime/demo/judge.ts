@@ -8,6 +8,8 @@ export interface DemoResult {
   readonly tools: readonly string[]
   /** End of speech → first sound. */
   readonly firstSoundMs: number | null
+  /** The model's own part of it. */
+  readonly onsetMs: number | null
   /** The same at the sound server's output, where there is one. */
   readonly soundedMs: number | null
   /** Onset of the interrupting speech → silence. */
