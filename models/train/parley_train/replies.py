@@ -18,12 +18,12 @@ from .voices import Piper
 
 
 def reply_for(domain: Domain, item: dict, rng: random.Random) -> dict | None:
-    """Labels of one reply to a user piece; None where nothing is to be said. A tenth or so of fact questions find no fact."""
+    """Labels of one reply to a user piece; None where nothing is to be said. A third of the fact questions find no fact."""
     if item["intent"] in SILENT:
         return None
     values = dict(domain.asked(item)[1])
     e = domain.exchange(item["intent"], rng, "train", values, user=item["text"])
-    absent = e.missing is not None and rng.random() < 0.17
+    absent = e.missing is not None and rng.random() < 0.35
     return {"text": e.missing if absent else e.reply, "facts": [] if absent else e.facts, "absent": e.facts if absent else [],
             "calls": e.calls, "style": e.style, "intent": e.intent, "kind": e.kind}
 

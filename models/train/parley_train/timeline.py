@@ -172,7 +172,7 @@ class Composer:
             if clash:
                 continue
             taken |= {k for k, _ in e.facts}
-            absent = e.missing is not None and rng.random() < 0.18
+            absent = e.missing is not None and rng.random() < 0.28
             if not absent:
                 pool += e.facts
             exchanges.append((e, absent))
