@@ -15,19 +15,21 @@ cd - >/dev/null
 kokoro="$PARLEY_WORK/npm/kokoro-js-1.2.1.tgz"
 [ -f "$PARLEY_WORK/tokenizer.json" ] || py tokens
 py teach target --count 2400
-py teach users-fast --count 5600
+py teach users-fast --count 6000
 py teach users-piper --count 1000
-py teach users-focus --count 3500
-py teach users-kokoro --count 260 --kokoro "$kokoro"
-py teach users-kokoro --focus --count 1130 --kokoro "$kokoro"
-py replies --count 5000
-py features --weights "$PARLEY_WORK/oww" --beds 400 --rounds 2
+py teach users-focus --count 5500
+py teach users-wide --count 7000
+py teach users-kokoro --count 600 --kokoro "$kokoro"
+py teach users-kokoro --focus --count 2000 --kokoro "$kokoro"
+py teach users-kokoro --wide --count 1500 --kokoro "$kokoro"
+py replies --count 6700
+py features --weights "$PARLEY_WORK/oww" --beds 500 --rounds 2
 done_once() { [ -f "$PARLEY_WORK/done-$1" ]; }
 mark() { touch "$PARLEY_WORK/done-$1"; }
 py encode
 done_once codec || { py train_codec --minutes 40 --batch 12; mark codec; }
 done_once text || { py train --stage text --minutes 15 --focus 0.75 --floor 0.5; mark text; }
-done_once ear || { py train_ear --wall 6; mark ear; }
+done_once ear || { py train_ear --wall 24 --focus 0.45; mark ear; }
 done_once joint || { py train --stage joint --wall 115 --focus 0.8 --floor 0.05 --rate 1.8e-3; mark joint; }
 py export --weights "$PARLEY_WORK/oww"
 py quantise --turns 40 --kinds cpu
