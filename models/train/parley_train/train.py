@@ -27,6 +27,7 @@ from .timeline import Composer, arrays
 from .tokens import Tokenizer
 
 NONE_SHARE = 0.25  # of the ticks without a token, how many are scored
+URGENT = 2.5  # weight of a cut: who speaks over a device waits for it to be still
 
 
 def shifted(x: torch.Tensor) -> torch.Tensor:
@@ -40,8 +41,9 @@ def corrupted(ids: torch.Tensor, share: float, vocabulary: int) -> torch.Tensor:
     return torch.where(hit, wrong, ids)
 
 
-def token_loss(h, target, known, logits_of) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy over all tokens and a share of the empty ticks, weighted back; and the accuracy over tokens."""
+def token_loss(h, target, known, logits_of, urgent: int = -1) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy over all tokens and a share of the empty ticks, weighted back; and the accuracy over tokens.
+    `urgent`: a token that is better given too often than too late."""
     some = (target > 0) | (torch.rand(target.shape) < NONE_SHARE)
     pick = some & (known > 0)
     if not pick.any():
@@ -49,12 +51,13 @@ def token_loss(h, target, known, logits_of) -> tuple[torch.Tensor, torch.Tensor]
     logits, y = logits_of(h[pick]), target[pick]
     loss = F.cross_entropy(logits, y, reduction="none")
     weight = torch.where(y > 0, 1.0, 0.35 / NONE_SHARE)
+    weight = torch.where(y == urgent, URGENT, weight)
     token = y > 0
     accuracy = (logits[token].argmax(-1) == y[token]).float().mean() if token.any() else h.new_zeros(())
     return (loss * weight).sum() / weight.sum(), accuracy
 
 
-def losses(model: Pico, batch: dict, sounds: Sounds | None = None) -> dict[str, torch.Tensor]:
+def losses(model: Pico, batch: dict, cut: int, sounds: Sounds | None = None) -> dict[str, torch.Tensor]:
     x = {k: torch.from_numpy(v) for k, v in batch.items() if k != "people"}
     v = model.size.vocabulary
     text, heard, codes = shifted(x["text"]), shifted(x["heard"]), shifted(x["codes"])
@@ -68,7 +71,7 @@ def losses(model: Pico, batch: dict, sounds: Sounds | None = None) -> dict[str, 
             spans = torch.nn.utils.rnn.pad_sequence([sound[i, a:a + n] for i, a, n, _ in people], batch_first=True)
             out["phonemes"] = phoneme_loss(model.to_phonemes(spans), ticks, [sounds.of(words) for *_, words in people])
     h = model(x["facts"], x["begins"], x["count"], sound, x["channel"], text, heard, codes, shifted(x["speaking"]))
-    out["text"], out["text_acc"] = token_loss(h, x["text"], x["text_known"], model.text_logits)
+    out["text"], out["text_acc"] = token_loss(h, x["text"], x["text_known"], model.text_logits, cut)
     out["heard"], out["heard_acc"] = token_loss(h, x["heard"], x["heard_known"], model.heard_logits)
     known = x["speak_known"] > 0
     if known.any():
@@ -187,7 +190,7 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
         rate = args.rate * min(1, (step - first + 1) / 60) * (args.floor + (1 - args.floor) * 0.5 * (1 + math.cos(math.pi * spent / limit)))
         text_only = feed is None or rng.random() < 0.22
         batch = texts.next() if text_only else sounds.next()
-        parts = losses(model, batch, None if text_only else feed.sounds)
+        parts = losses(model, batch, tok.ids["<cut>"], None if text_only else feed.sounds)
         total = sum(WEIGHTS[k] * v for k, v in parts.items() if k in WEIGHTS)
         model.zero_grad(set_to_none=True)
         total.backward()
