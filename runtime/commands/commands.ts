@@ -16,7 +16,7 @@ const MAX_WAITING = 16
 const ANSWER_EXPIRY_S = 60
 
 export interface CommandsOptions {
-  readonly link: Link
+  readonly link: Pick<Link, 'publish' | 'subscribe'>
   readonly topics: Topics
   readonly api: DeviceApi
   readonly folder: string
@@ -61,7 +61,7 @@ export class Commands {
     const { topics } = this.#options
     const envelope = envelopeOf(message, topics.command, topics.reply)
     if (envelope.name === 'stop') return void this.#handle(message, envelope)
-    if (this.#waiting >= MAX_WAITING) return void this.#refuse(envelope, new ParleyError('busy', `${MAX_WAITING} commands wait already`))
+    if (this.#waiting >= MAX_WAITING) return void this.#refuse(envelope, new ParleyError('busy', `${MAX_WAITING} commands wait already`, { hint: 'Send it again when they are answered.' }))
     this.#waiting++
     this.#chain = this.#chain.then(() => this.#handle(message, envelope)).finally(() => { this.#waiting-- })
   }
@@ -95,7 +95,7 @@ export class Commands {
       throw new ParleyError('invalid', lines.join('; '))
     }
     // The broker forgets what expires there; this is for what waited here behind another command.
-    if (clock.now() >= envelope.expiresAt) throw new ParleyError('expired', 'the command came too late')
+    if (clock.now() >= envelope.expiresAt) throw new ParleyError('expired', 'the command came too late', { hint: 'Send it again, with a longer message expiry.' })
     if (command.once && envelope.id !== undefined) await this.#seen.addForGood(envelope.id)
     const limit = childAbort(this.#closing.signal)
     try {

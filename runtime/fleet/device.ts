@@ -21,7 +21,7 @@ export interface FleetDeviceOptions<C> extends TelemetryOptions {
   readonly apply: DesiredOptions<C>['apply']
   readonly allowed?: readonly string[]
   readonly restart?: readonly string[]
-  /** Besides `restart` and `bundle-use`. */
+  /** Besides `restart`. */
   readonly jobs?: Readonly<Record<string, JobKind>>
 }
 
@@ -90,7 +90,6 @@ function ownJobs(api: DeviceApi): Record<string, JobKind> {
   return {
     // It ends with the process, so that `done` is what its interruption means; a runtime that stays up lets it time out.
     restart: { disturbs: true, interrupted: 'done', run: (args, signal) => api.restart(String(args['reason'] ?? 'job')).then(() => untilAborted(signal)) },
-    'bundle-use': { disturbs: true, interrupted: 'again', run: (args, signal) => api.useBundle(String(args['name'] ?? ''), signal) },
   }
 }
 
