@@ -48,7 +48,11 @@ export class FleetDevice<C> implements AsyncDisposable {
     this.#jobs = new Jobs({
       ...shared, busy: options.busy, kinds: { ...ownJobs(api), ...options.jobs }, wall: () => (time.trusted ? time.wall() : undefined),
       ...(settings.maintenance ? { window: settings.maintenance } : {}),
-      onChange: job => void telemetry.add('event', { event: 'job', job: job.id, kind: job.kind, state: job.state }),
+      onChange: ({ id, kind, state, traceparent }) => {
+        const change = { job: id, kind, state, ...(traceparent ? { traceparent } : {}) }
+        log.info(change, 'job')
+        void telemetry.add('event', { event: 'job', ...change })
+      },
     })
     this.#sparkplug = settings.sparkplug && new SparkplugNode({ telemetry, settings, sparkplug: settings.sparkplug, clock, log, ...(options.random ? { random: options.random } : {}) })
   }

@@ -7,6 +7,7 @@ import type { Logger } from '../../base/log.js'
 import type { Link, Message } from '../telemetry/link/link.js'
 import type { windowSettings } from '../telemetry/settings.js'
 import type { Topics } from '../telemetry/topics.js'
+import { traceOf } from '../telemetry/trace.js'
 import { isOver, jobCancel, jobRequest, readJobs, writeJobs, type Job, type JobRequest } from './job-file.js'
 import { inWindow } from './window.js'
 
@@ -129,7 +130,8 @@ export class Jobs implements AsyncDisposable {
       const known = this.#jobs.find(j => j.id === request.id)
       if ('cancel' in request) return void (known && await this.#cancel(known))
       if (known) return void await this.#tell().catch(() => {}) // delivered again: the answer is how it stands
-      const base: Job = { ...request, state: 'QUEUED', version: 0, queuedAt: this.#now(), ...(this.#options.wall() === undefined ? { clock: 'floor' } : {}) }
+      const traceparent = traceOf(message.userProperties)
+      const base: Job = { ...request, state: 'QUEUED', version: 0, queuedAt: this.#now(), ...(this.#options.wall() === undefined ? { clock: 'floor' } : {}), ...(traceparent ? { traceparent } : {}) }
       const refusal = message.retain ? 'retained: a job that the broker keeps would come again and again; send it without the retain flag' : this.#refusal(request)
       await this.#accept(base, refusal ? { state: 'REJECTED', reason: refusal } : { state: 'QUEUED' })
       this.#wake.abort()
