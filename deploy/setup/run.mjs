@@ -15,7 +15,7 @@ import { runTests } from './tests.mjs'
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const LEAST_NODE = [20, 17]
-const PROGRAMS = { demo: ['dist/runtime/cli/main.js', 'demo'], bench: ['dist/runtime/cli/main.js', 'bench'], 'bench:fleet': ['dist/runtime/fleet/simulate.js'], eval: ['dist/models/eval/main.js'] }
+const PROGRAMS = { demo: ['dist/runtime/cli/main.js', 'demo'], bench: ['dist/runtime/cli/main.js', 'bench'], 'bench:fleet': ['dist/runtime/fleet/simulation/main.js'], eval: ['dist/models/eval/main.js'] }
 
 function checkNode() {
   const [major, minor] = process.versions.node.split('.').map(Number)

@@ -4,7 +4,6 @@ import { aborted } from '../../base/abort.js'
 import { systemClock } from '../../base/clock.js'
 import { ParleyError, describe } from '../../base/errors.js'
 import { LogTail, createLog, type Logger } from '../../base/log.js'
-import type { BundleChoice } from '../compose/bundle-choice.js'
 import type { Live } from '../compose/open-fleet.js'
 import { Runtime } from '../compose/runtime.js'
 import { Service } from '../compose/service.js'
@@ -74,7 +73,10 @@ async function run(args: readonly string[]): Promise<number> {
   }
   const runtime = new Runtime({
     config, log, onEvent,
-    openModel: onRespawn => openChosen(values.bundle === undefined ? side?.bundles : undefined, own, folder => open(folder, onRespawn), log),
+    openModel: onRespawn => {
+      const bundles = values.bundle === undefined ? side?.bundles : undefined
+      return bundles ? bundles.open(own, folder => open(folder, onRespawn), log) : open(own, onRespawn)
+    },
     ...(fleet ? { ownFacts: { facts: loaded.config.facts, onTaken: refused => fleet.device.missed('facts', describe(refused)) } } : {}),
   })
   try {
@@ -105,19 +107,6 @@ async function run(args: readonly string[]): Promise<number> {
 
 async function version(): Promise<string> {
   return (JSON.parse(await readFile(join(PACKAGE, 'package.json'), 'utf8')) as { version: string }).version
-}
-
-/** The bundle that was chosen from afar, or, if that cannot be run, the device's own: a wrong choice must not make it dumb. */
-async function openChosen(bundles: BundleChoice | undefined, own: string, open: (folder: string) => Promise<Model>, log: Logger): Promise<Model> {
-  const chosen = await bundles?.chosen()
-  if (chosen === undefined) return open(own)
-  try {
-    return await open(chosen)
-  } catch (error) {
-    log.error({ reason: describe(error) }, 'the chosen bundle cannot be run; the device\'s own is taken again')
-    await bundles?.forget()
-    return open(own)
-  }
 }
 
 /** Never what was said: only that something was, and how fast. */

@@ -5,6 +5,7 @@ import { ParleyError, describe } from '../../base/errors.js'
 import type { Logger } from '../../base/log.js'
 import type { Link, Message } from '../telemetry/link/link.js'
 import type { Topics } from '../telemetry/topics.js'
+import { TRACE_PROPERTY } from '../telemetry/trace.js'
 import type { DeviceApi } from './device-api.js'
 import { bodyOf, envelopeOf, type Envelope } from './request.js'
 import { Seen } from './seen.js'
@@ -16,7 +17,7 @@ const MAX_WAITING = 16
 const ANSWER_EXPIRY_S = 60
 
 export interface CommandsOptions {
-  readonly link: Link
+  readonly link: Pick<Link, 'publish' | 'subscribe'>
   readonly topics: Topics
   readonly api: DeviceApi
   readonly folder: string
@@ -61,13 +62,13 @@ export class Commands {
     const { topics } = this.#options
     const envelope = envelopeOf(message, topics.command, topics.reply)
     if (envelope.name === 'stop') return void this.#handle(message, envelope)
-    if (this.#waiting >= MAX_WAITING) return void this.#refuse(envelope, new ParleyError('busy', `${MAX_WAITING} commands wait already`))
+    if (this.#waiting >= MAX_WAITING) return void this.#refuse(envelope, new ParleyError('busy', `${MAX_WAITING} commands wait already`, { hint: 'Send it again when they are answered.' }))
     this.#waiting++
     this.#chain = this.#chain.then(() => this.#handle(message, envelope)).finally(() => { this.#waiting-- })
   }
 
   async #handle(message: Message, envelope: Envelope): Promise<void> {
-    const { clock, log } = this.#options
+    const { clock } = this.#options
     const startedAt = clock.now()
     try {
       const again = envelope.id !== undefined && this.#seen.has(envelope.id)
@@ -78,7 +79,6 @@ export class Commands {
       this.#done(envelope, true, 'ok', startedAt)
     } catch (error) {
       const refusal = error instanceof ParleyError ? error : new ParleyError('failed', 'the device could not do it', { cause: error })
-      log.warn({ command: envelope.name.slice(0, 40), code: refusal.code }, 'command refused or failed')
       await this.#refuse(envelope, refusal)
       this.#done(envelope, false, refusal.code, startedAt)
     }
@@ -95,7 +95,7 @@ export class Commands {
       throw new ParleyError('invalid', lines.join('; '))
     }
     // The broker forgets what expires there; this is for what waited here behind another command.
-    if (clock.now() >= envelope.expiresAt) throw new ParleyError('expired', 'the command came too late')
+    if (clock.now() >= envelope.expiresAt) throw new ParleyError('expired', 'the command came too late', { hint: 'Send it again, with a longer message expiry.' })
     if (command.once && envelope.id !== undefined) await this.#seen.addForGood(envelope.id)
     const limit = childAbort(this.#closing.signal)
     try {
@@ -127,13 +127,16 @@ export class Commands {
     if (envelope.replyTo === undefined) return
     const { correlationData, traceparent } = envelope
     await this.#options.link.publish(envelope.replyTo, text, {
-      qos: 1, expiryS: ANSWER_EXPIRY_S, ...(correlationData ? { correlationData } : {}), ...(traceparent ? { userProperties: { traceparent } } : {}),
+      qos: 1, expiryS: ANSWER_EXPIRY_S, ...(correlationData ? { correlationData } : {}), ...(traceparent ? { userProperties: { [TRACE_PROPERTY]: traceparent } } : {}),
     }).catch(() => {}) // nobody to answer to; the request is done all the same
   }
 
   #done(envelope: Envelope, ok: boolean, code: string, startedAt: number): void {
-    const { clock, onDone } = this.#options
+    const { clock, log, onDone } = this.#options
     const command = findCommand(envelope.name) ? envelope.name : 'unknown'
-    onDone?.({ command, ok, code, ms: Math.round(clock.now() - startedAt), ...(envelope.traceparent ? { traceparent: envelope.traceparent } : {}) })
+    const done = { command, ok, code, ms: Math.round(clock.now() - startedAt), ...(envelope.traceparent ? { traceparent: envelope.traceparent } : {}) }
+    if (ok) log.info(done, 'command done')
+    else log.warn({ ...done, command: envelope.name.slice(0, 40) }, 'command refused or failed')
+    onDone?.(done)
   }
 }

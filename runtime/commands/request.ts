@@ -1,9 +1,9 @@
 import { ParleyError } from '../../base/errors.js'
 import type { Message } from '../telemetry/link/link.js'
+import { traceOf } from '../telemetry/trace.js'
 
 /** Bytes. The longest request has a thousand characters to say. */
-const MAX_REQUEST = 16 * 1024
-const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+export const MAX_REQUEST = 16 * 1024
 
 export interface Envelope {
   readonly name: string
@@ -20,7 +20,6 @@ export interface Envelope {
 /** Who asks what, and where the answer may go. Never throws: also a bad request should be answered. */
 export function envelopeOf(message: Message, prefix: string, replyPrefix: string): Envelope {
   const { responseTopic, correlationData, userProperties, expiryS, receivedAt } = message
-  const trace = userProperties['traceparent']
   // Elsewhere it would let the sender write with our rights; so such a request gets no answer, and is refused.
   const allowed = responseTopic?.startsWith(`${replyPrefix}/`) && !/[+#\0]/.test(responseTopic) && responseTopic.length <= 256
   return {
@@ -28,7 +27,7 @@ export function envelopeOf(message: Message, prefix: string, replyPrefix: string
     id: correlationData && correlationData.length > 0 && correlationData.length <= 64 ? correlationData.toString('hex') : undefined,
     replyTo: allowed ? responseTopic : undefined,
     correlationData: correlationData && correlationData.length <= 64 ? correlationData : undefined,
-    traceparent: typeof trace === 'string' && TRACEPARENT.test(trace) ? trace : undefined,
+    traceparent: traceOf(userProperties),
     expiresAt: expiryS === undefined ? Infinity : receivedAt + expiryS * 1_000,
   }
 }

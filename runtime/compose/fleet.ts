@@ -8,6 +8,7 @@ import type { DeviceApi } from '../commands/device-api.js'
 import { configSchema, type Config } from '../config/schema.js'
 import type { ConversationEvent } from '../conversation/events.js'
 import { FleetDevice } from '../fleet/device.js'
+import type { JobKind } from '../shadow/jobs.js'
 import type { JsonObject } from '../shadow/merge.js'
 import { LiveSource } from '../telemetry/live-source.js'
 import type { TelemetrySettings } from '../telemetry/settings.js'
@@ -29,6 +30,8 @@ export interface FleetParts {
   readonly runtime: () => Runtime | undefined
   /** Told of what has come into force. */
   readonly onConfig: (config: Config) => void
+  /** Besides `restart` and `update`. */
+  readonly jobs?: Readonly<Record<string, JobKind>>
   /** For tests: jitter. */
   readonly random?: () => number
 }
@@ -45,13 +48,13 @@ export class Fleet implements AsyncDisposable {
   #looking: Promise<void> | undefined
 
   constructor(parts: FleetParts) {
-    const { settings, raw, version, hardware, clock, log, api, runtime, onConfig, random } = parts
+    const { settings, raw, version, hardware, clock, log, api, runtime, onConfig, jobs, random } = parts
     this.#parts = parts
     this.device = new FleetDevice<Config>({
       settings, source: this.#source, clock, log, version, api, schema: configSchema, base: raw, ...(hardware ? { hardware } : {}), ...(random ? { random } : {}),
       // Before it listens nobody talks with it, and a job that disturbs would end what just begins.
       busy: () => runtime()?.busy ?? true,
-      jobs: { update: updateJob({ clock }) },
+      jobs: { update: updateJob({ clock }), ...jobs },
       apply: async (config, changed) => {
         await runtime()?.apply(config, changed)
         onConfig(config)

@@ -5,6 +5,7 @@ import type { Config } from '../config/schema.js'
 import type { TelemetrySettings } from '../telemetry/settings.js'
 import { hardwareName } from '../telemetry/system.js'
 import { BundleChoice } from './bundle-choice.js'
+import { bundleJob } from './bundle-job.js'
 import { Fleet } from './fleet.js'
 import { LiveApi } from './live-api.js'
 import type { Runtime } from './runtime.js'
@@ -26,5 +27,5 @@ export function openFleet(settings: TelemetrySettings, loaded: Loaded, version: 
   const bundles = new BundleChoice(loaded.config.bundle.folder, settings.folder)
   const api = new LiveApi({ runtime, config: () => live.config, tail, bundles, restart })
   const onConfig = (config: Config): void => { live.config = config }
-  return { fleet: new Fleet({ settings, raw: loaded.raw, version, hardware: hardwareName(), clock: systemClock, log, api, runtime, onConfig }), bundles }
+  return { fleet: new Fleet({ settings, raw: loaded.raw, version, hardware: hardwareName(), clock: systemClock, log, api, runtime, onConfig, jobs: { 'bundle-use': bundleJob(bundles, restart) } }), bundles }
 }

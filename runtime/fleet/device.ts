@@ -21,7 +21,7 @@ export interface FleetDeviceOptions<C> extends TelemetryOptions {
   readonly apply: DesiredOptions<C>['apply']
   readonly allowed?: readonly string[]
   readonly restart?: readonly string[]
-  /** Besides `restart` and `bundle-use`. */
+  /** Besides `restart`. */
   readonly jobs?: Readonly<Record<string, JobKind>>
 }
 
@@ -48,7 +48,11 @@ export class FleetDevice<C> implements AsyncDisposable {
     this.#jobs = new Jobs({
       ...shared, busy: options.busy, kinds: { ...ownJobs(api), ...options.jobs }, wall: () => (time.trusted ? time.wall() : undefined),
       ...(settings.maintenance ? { window: settings.maintenance } : {}),
-      onChange: job => void telemetry.add('event', { event: 'job', job: job.id, kind: job.kind, state: job.state }),
+      onChange: ({ id, kind, state, traceparent }) => {
+        const change = { job: id, kind, state, ...(traceparent ? { traceparent } : {}) }
+        log.info(change, 'job')
+        void telemetry.add('event', { event: 'job', ...change })
+      },
     })
     this.#sparkplug = settings.sparkplug && new SparkplugNode({ telemetry, settings, sparkplug: settings.sparkplug, clock, log, ...(options.random ? { random: options.random } : {}) })
   }
@@ -90,7 +94,6 @@ function ownJobs(api: DeviceApi): Record<string, JobKind> {
   return {
     // It ends with the process, so that `done` is what its interruption means; a runtime that stays up lets it time out.
     restart: { disturbs: true, interrupted: 'done', run: (args, signal) => api.restart(String(args['reason'] ?? 'job')).then(() => untilAborted(signal)) },
-    'bundle-use': { disturbs: true, interrupted: 'again', run: (args, signal) => api.useBundle(String(args['name'] ?? ''), signal) },
   }
 }
 

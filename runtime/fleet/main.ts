@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { ParleyError, describe } from '../../base/errors.js'
+import { MAX_REQUEST } from '../commands/request.js'
 import { merge, type JsonObject } from '../shadow/merge.js'
 import { parseTopic, topicsOf } from '../telemetry/topics.js'
+import { newSpan } from '../telemetry/trace.js'
 import { list, listTable, object } from './list.js'
 import { parseOptions, USAGE, type FleetIo, type FleetOptions } from './options.js'
 import { Owner, everyDevice } from './owner.js'
@@ -48,8 +50,9 @@ const VERBS: Readonly<Record<string, Verb>> = {
   'job start': async (owner, [device, kind, json], options, io) => {
     const at = await place(owner, device, options)
     const id = options.values['id'] ?? `job-${randomBytes(4).toString('hex')}`
-    await owner.publish(topicsOf(at.site, at.device).job, { id, kind: need(kind, 'a kind of job'), args: jsonOf(json), now: options.now }, false)
-    io.out(options.json ? JSON.stringify({ id }) : `job ${id} was sent; see: parley fleet job status ${at.device}`)
+    const traceparent = newSpan(io.env['TRACEPARENT'])
+    await owner.publish(topicsOf(at.site, at.device).job, small({ id, kind: need(kind, 'a kind of job'), args: jsonOf(json), now: options.now }), false, traceparent)
+    io.out(options.json ? JSON.stringify({ id, traceparent }) : `job ${id} was sent; see: parley fleet job status ${at.device}`)
     return 0
   },
   'job status': async (owner, [device], options, io) => {
@@ -103,8 +106,9 @@ async function place(owner: Owner, word: string | undefined, options: FleetOptio
 
 async function command(owner: Owner, word: string | undefined, name: string, args: object, options: FleetOptions, io: FleetIo): Promise<number> {
   const { site, device } = await place(owner, word, options)
-  const answer = await owner.ask(site, device, name, args, options.limitMs)
-  if (options.json) io.out(JSON.stringify(answer))
+  const traceparent = newSpan(io.env['TRACEPARENT'])
+  const answer = await owner.ask(site, device, name, small(args), options.limitMs, traceparent)
+  if (options.json) io.out(JSON.stringify({ ...answer, traceparent }))
   else if (!answer.ok) io.err(`${device} said no: ${plain(answer.error?.code)}: ${plain(answer.error?.message)}`)
   else io.out(answer.result === null || answer.result === undefined ? `${device}: done` : JSON.stringify(answer.result, undefined, 2))
   return answer.ok ? 0 : 1
@@ -155,6 +159,13 @@ function show(topic: string, payload: Buffer, json: boolean, io: FleetIo): void 
 function need(word: string | undefined, what: string): string {
   if (word) return word
   throw new ParleyError('usage', `${what} is missing`, { hint: 'See: parley fleet' })
+}
+
+/** A device refuses what is larger, and gets nothing of what is much larger: then there would be no answer either. */
+function small<T extends object>(request: T): T {
+  const bytes = Buffer.byteLength(JSON.stringify(request))
+  if (bytes > MAX_REQUEST) throw new ParleyError('usage', `the request has ${bytes} bytes; a device takes ${MAX_REQUEST}`)
+  return request
 }
 
 function jsonOf(text: string | undefined): JsonObject {

@@ -38,7 +38,8 @@ export const USAGE = `parley fleet: the devices at a broker
                                                     --issued DIR, --used FILE: what was given; --days N: how long it lasts
 
   --broker URL (PARLEY_BROKER)   --site SITE (PARLEY_SITE)   --json   --timeout SECONDS
-  --ca FILE --cert FILE --key FILE   --username NAME --password-file FILE (PARLEY_CA, PARLEY_CERT, PARLEY_KEY)`
+  --ca FILE --cert FILE --key FILE   --username NAME --password-file FILE (PARLEY_CA, PARLEY_CERT, PARLEY_KEY)
+  TRACEPARENT in the environment (W3C): commands and jobs become part of that trace; --json tells their own`
 
 const STRINGS = ['broker', 'site', 'ca', 'cert', 'key', 'username', 'password-file', 'timeout', 'id', 'ca-key', 'used', 'days', 'issued', 'replace'] as const
 

@@ -4,6 +4,7 @@ import { ParleyError } from '../../base/errors.js'
 import { connectError, readCredentials } from '../telemetry/link/credentials.js'
 import type { BrokerSettings } from '../telemetry/settings.js'
 import { PREFIX, topicsOf } from '../telemetry/topics.js'
+import { TRACE_PROPERTY } from '../telemetry/trace.js'
 
 const CONNECT_MS = 10_000
 /** Retained messages come right after the subscription; nothing more for so long means that these were all, ms. */
@@ -72,8 +73,8 @@ export class Owner implements AsyncDisposable {
     this.#ears.delete(hear)
   }
 
-  /** Asks a device and waits for its answer. Throws `no-answer` after `limitMs`; the request is forgotten by the broker then too. */
-  async ask(site: string, device: string, command: string, args: object, limitMs: number): Promise<Answer> {
+  /** Asks a device and waits for its answer. Throws `no-answer` after `limitMs`; the request is forgotten by the broker then too. `traceparent`: W3C, goes with it. */
+  async ask(site: string, device: string, command: string, args: object, limitMs: number, traceparent: string): Promise<Answer> {
     const topics = topicsOf(site, device)
     const responseTopic = `${topics.reply}/${this.#id}`
     const correlationData = randomBytes(8)
@@ -89,7 +90,7 @@ export class Owner implements AsyncDisposable {
       })
       this.#ears.add(hear)
       const messageExpiryInterval = Math.ceil(limitMs / 1_000)
-      await this.#client.publishAsync(`${topics.command}/${command}`, JSON.stringify(args), { qos: 1, properties: { responseTopic, correlationData, messageExpiryInterval } })
+      await this.#client.publishAsync(`${topics.command}/${command}`, JSON.stringify(args), { qos: 1, properties: { responseTopic, correlationData, messageExpiryInterval, userProperties: { [TRACE_PROPERTY]: traceparent } } })
       return await answer
     } finally {
       clearTimeout(timer)
@@ -97,8 +98,9 @@ export class Owner implements AsyncDisposable {
     }
   }
 
-  async publish(topic: string, value: unknown, retain: boolean): Promise<void> {
-    await this.#client.publishAsync(topic, JSON.stringify(value), { qos: 1, retain })
+  async publish(topic: string, value: unknown, retain: boolean, traceparent?: string): Promise<void> {
+    const properties = traceparent === undefined ? {} : { properties: { userProperties: { [TRACE_PROPERTY]: traceparent } } }
+    await this.#client.publishAsync(topic, JSON.stringify(value), { qos: 1, retain, ...properties })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

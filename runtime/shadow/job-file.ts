@@ -33,6 +33,8 @@ export const job = jobRequest.extend({
   queuedAt: z.number(),
   /** Of `queuedAt`: the clock was not to be believed. */
   clock: z.literal('floor').optional(),
+  /** The W3C trace that it belongs to. */
+  traceparent: z.string().optional(),
   startedAt: z.number().optional(),
   endedAt: z.number().optional(),
 })

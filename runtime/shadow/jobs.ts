@@ -7,6 +7,7 @@ import type { Logger } from '../../base/log.js'
 import type { Link, Message } from '../telemetry/link/link.js'
 import type { windowSettings } from '../telemetry/settings.js'
 import type { Topics } from '../telemetry/topics.js'
+import { traceOf } from '../telemetry/trace.js'
 import { isOver, jobCancel, jobRequest, readJobs, writeJobs, type Job, type JobRequest } from './job-file.js'
 import { inWindow } from './window.js'
 
@@ -26,19 +27,21 @@ const GIVE_UP_MS = 10_000
 
 type Change = Partial<Job> & Pick<Job, 'state'>
 
+export type Interrupted = 'done' | 'again' | 'failed'
+
 export interface JobKind {
   /** Begins only in the maintenance window and while nobody speaks. */
   readonly disturbs: boolean
   /**
    * What the process's end in the middle of it means. `done`: the job was to restart; `again`: it may be carried out
-   * twice; `failed`: nobody knows how far it came.
+   * twice; `failed`: nobody knows how far it came. A function looks what became of it, and throws why it has failed.
    */
-  readonly interrupted: 'done' | 'again' | 'failed'
+  readonly interrupted: Interrupted | ((args: JobRequest['args']) => Promise<Interrupted>)
   run(args: JobRequest['args'], signal: AbortSignal): Promise<void>
 }
 
 export interface JobsOptions {
-  readonly link: Link
+  readonly link: Pick<Link, 'publish' | 'subscribe' | 'onConnect'>
   readonly topics: Topics
   readonly folder: string
   readonly kinds: Readonly<Record<string, JobKind>>
@@ -87,7 +90,7 @@ export class Jobs implements AsyncDisposable {
       log.error({ reason: describe(error) }, 'the jobs on disk cannot be read; beginning anew')
       return []
     })
-    for (const job of this.#jobs.filter(j => j.state === 'IN_PROGRESS')) await this.#settle(job, this.#afterRestart(job))
+    for (const job of this.#jobs.filter(j => j.state === 'IN_PROGRESS')) await this.#settle(job, await this.#afterRestart(job))
     link.subscribe(topics.job, 1, message => { this.#chain = this.#chain.then(() => this.#hear(message)) })
     link.onConnect(() => this.#tell())
     this.#running = this.#run()
@@ -107,8 +110,14 @@ export class Jobs implements AsyncDisposable {
     await this.close()
   }
 
-  #afterRestart(job: Job): Change {
-    const interrupted = this.#options.kinds[job.kind]?.interrupted ?? 'failed'
+  async #afterRestart(job: Job): Promise<Change> {
+    const { interrupted: look = 'failed' } = this.#options.kinds[job.kind] ?? {}
+    let interrupted
+    try {
+      interrupted = typeof look === 'string' ? look : await look(job.args)
+    } catch (error) {
+      return failure(error)
+    }
     if (interrupted === 'done') return { state: 'SUCCEEDED' }
     if (interrupted === 'again') return { state: 'QUEUED', reason: 'the device restarted; it begins again' }
     return { state: 'FAILED', reason: 'interrupted: the device stopped in the middle of it' }
@@ -121,7 +130,8 @@ export class Jobs implements AsyncDisposable {
       const known = this.#jobs.find(j => j.id === request.id)
       if ('cancel' in request) return void (known && await this.#cancel(known))
       if (known) return void await this.#tell().catch(() => {}) // delivered again: the answer is how it stands
-      const base: Job = { ...request, state: 'QUEUED', version: 0, queuedAt: this.#now(), ...(this.#options.wall() === undefined ? { clock: 'floor' } : {}) }
+      const traceparent = traceOf(message.userProperties)
+      const base: Job = { ...request, state: 'QUEUED', version: 0, queuedAt: this.#now(), ...(this.#options.wall() === undefined ? { clock: 'floor' } : {}), ...(traceparent ? { traceparent } : {}) }
       const refusal = message.retain ? 'retained: a job that the broker keeps would come again and again; send it without the retain flag' : this.#refusal(request)
       await this.#accept(base, refusal ? { state: 'REJECTED', reason: refusal } : { state: 'QUEUED' })
       this.#wake.abort()
@@ -275,9 +285,10 @@ function endOf(outcome: 'late' | { error: unknown } | undefined, canceled: boole
   if (outcome === 'late') return { state: 'TIMED_OUT', reason: `took longer than ${job.timeoutS} s` }
   if (!outcome) return { state: 'SUCCEEDED' }
   if (canceled) return { state: 'CANCELED', reason: 'canceled: while it ran' }
-  const { error } = outcome
-  return { state: 'FAILED', reason: error instanceof ParleyError ? `${error.code}: ${error.message}` : describe(error) }
+  return failure(outcome.error)
 }
+
+const failure = (error: unknown): Change => ({ state: 'FAILED', reason: error instanceof ParleyError ? `${error.code}: ${error.message}` : describe(error) })
 
 function parse(message: Message): JobRequest | z.infer<typeof jobCancel> {
   if (message.payload.length > MAX_REQUEST) throw new ParleyError('too-large', `${message.payload.length} bytes`)

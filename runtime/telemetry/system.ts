@@ -8,9 +8,12 @@ import type { Registry } from './registry.js'
 /** What the updater, another process, said last. */
 const UPDATER = '/run/parley-update/state.json'
 
+/** Of this process and all below it, bytes. */
+const memoryOfAll = (): number => usageOf(process.pid).rssMb * 1_048_576
+
 /** Reads what the machine says of itself; what it does not say stays unknown. */
-export async function readSystem(registry: Registry, folder: string): Promise<void> {
-  registry.set('memory', Math.round(usageOf(process.pid).rssMb * 1_048_576))
+export async function readSystem(registry: Registry, folder: string, memory = memoryOfAll): Promise<void> {
+  registry.set('memory', Math.round(memory()))
   registry.set('memory_free', freemem())
   registry.set('load', loadavg()[0])
   registry.set('uptime', Math.round(process.uptime()))

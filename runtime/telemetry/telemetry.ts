@@ -32,6 +32,8 @@ export interface TelemetryOptions {
   readonly version: string
   readonly hardware?: string
   readonly random?: () => number
+  /** Bytes, where many devices share a process; default: this process and all below it. */
+  readonly memory?: () => number
 }
 
 /** What the fleet hears of this device. It never throws into the conversation, and never waits for the broker. */
@@ -121,8 +123,8 @@ export class Telemetry implements AsyncDisposable {
 
   /** The state as it is sent. */
   async state(): Promise<Record<string, unknown>> {
-    const { settings } = this.#options
-    await readSystem(this.registry, settings.folder)
+    const { settings, memory } = this.#options
+    await readSystem(this.registry, settings.folder, memory)
     const rings = { turn: this.#boxes.turn.ring, event: this.#boxes.event.ring }
     this.registry.set('clock_trusted', this.time.trusted)
     this.registry.set('backlog', this.#boxes.turn.waiting + this.#boxes.event.waiting)

@@ -128,8 +128,17 @@ stateS = 1
   t.equal(await second.exit, 75)
 
   const third = await start()
-  t.notOk(await there(join(folder.path, 'telemetry', 'bundle.json')), 'the choice is forgotten')
-  third.child.kill('SIGTERM')
-  t.equal(await third.exit, 0)
+  t.notOk((await json(join(folder.path, 'telemetry', 'bundle.json'))).name, 'the choice is forgotten')
+
+  await cp(bundle.folder, join(bundles, 'other'), { recursive: true })
+  const job = (): { state?: string } => owner.json(topics.jobs).at(-1)?.['jobs'].find((j: { id: string }) => j.id === 'change') ?? {}
+  await owner.publish(topics.job, { id: 'change', kind: 'bundle-use', args: { name: 'other' } })
+  t.equal(await third.exit, 75)
+  t.equal(job().state, 'IN_PROGRESS', 'a job that changes the bundle is not done with the choice')
+  const fourth = await start()
+  await eventually('it is done once the bundle runs', () => job().state === 'SUCCEEDED')
+  t.match(await json(join(folder.path, 'telemetry', 'bundle.json')), { name: 'other', is: 'runs' })
+  fourth.child.kill('SIGTERM')
+  t.equal(await fourth.exit, 0)
   await owner.until(h => h.topic === topics.availability && owner.all(topics.availability).at(-1)?.payload.toString() === 'offline', 'a goodbye')
 })

@@ -1,12 +1,13 @@
+import { pino } from 'pino'
 import t from 'tap'
 import { fleetMain } from '../../runtime/fleet/main.js'
 import { Broker } from '../rig/broker.js'
 import { startDevice } from './fake-device.js'
-import { Folder, eventually, greeted, turn, wait } from './kit.js'
+import { Folder, Listener, eventually, greeted, turn, wait } from './kit.js'
 
-async function fleet(url: string, argv: readonly string[], signal: AbortSignal = new AbortController().signal, onLine: (line: string) => void = () => {}): Promise<{ code: number; out: string; err: string }> {
+async function fleet(url: string, argv: readonly string[], signal: AbortSignal = new AbortController().signal, onLine: (line: string) => void = () => {}, env: Record<string, string> = {}): Promise<{ code: number; out: string; err: string }> {
   const [out, err]: [string[], string[]] = [[], []]
-  const code = await fleetMain(argv, { out: l => { out.push(l); onLine(l) }, err: l => err.push(l), env: { PARLEY_BROKER: url }, signal })
+  const code = await fleetMain(argv, { out: l => { out.push(l); onLine(l) }, err: l => err.push(l), env: { PARLEY_BROKER: url, ...env }, signal })
   return { code, out: out.join('\n'), err: err.join('\n') }
 }
 
@@ -51,6 +52,29 @@ t.test('a person looks after a device: list, say, state, job, watch', { timeout:
   t.ok(seen.some(line => line.includes('"what":"turn"')), 'a turn is seen as it comes')
 })
 
+t.test('a command and a job carry the trace of their sender into the answer, the event and the log of the device', { timeout: 60_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  await using owner = await Listener.open(broker.url, ['parley/v1/lab/r1/event', 'parley/v1/lab/r1/reply/#'])
+  const logged: string[] = []
+  const log = pino({ base: null }, { write: line => void logged.push(line) })
+  const { device } = await startDevice(t, broker, folder.path, {}, { log })
+  await greeted(device.telemetry)
+  const traced = async (...argv: string[]): Promise<string> => JSON.parse((await fleet(broker.url, [...argv, '--json', '--site', 'lab'], undefined, undefined, { TRACEPARENT: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' })).out).traceparent
+  const said = await traced('say', 'r1', 'good', 'morning')
+  const job = await traced('job', 'start', 'r1', 'restart')
+  for (const trace of [said, job]) t.match(trace, /^00-0af7651916cd43dd8448eb211c80319c-(?!b7ad6b7169203331)[0-9a-f]{16}-01$/, 'a span of its own, in that trace')
+  for (const [event, trace] of [['command', said], ['job', job]] as const) {
+    await eventually(`the event of the ${event}`, () => owner.json('parley/v1/lab/r1/event').some(e => e['event'] === event && e['traceparent'] === trace))
+    t.ok(logged.some(line => line.includes(trace)), `the log of the ${event}`)
+  }
+  t.equal(owner.heard.find(h => h.topic.includes('/reply/'))?.packet.properties?.userProperties?.['traceparent'], said)
+  const own = JSON.parse((await fleet(broker.url, ['say', 'lab/r1', 'x', '--json'])).out).traceparent
+  t.match(own, /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/, 'without one it begins one')
+  t.notMatch(own, /0af7651916cd43dd8448eb211c80319c/)
+  await device.close()
+})
+
 t.test('what it cannot do it says, with an exit code', { timeout: 180_000 }, async t => {
   await using broker = await Broker.start()
   t.match(await fleet(broker.url, []), { code: 2, err: /parley fleet list/ })
@@ -59,6 +83,7 @@ t.test('what it cannot do it says, with an exit code', { timeout: 180_000 }, asy
   t.match(await fleet(broker.url, ['list']), { code: 0, out: /no device/ })
   t.match(await fleet(broker.url, ['say', 'nobody', 'x']), { code: 2, err: /no device nobody/ })
   t.match(await fleet(broker.url, ['say', 'lab/nobody', 'x', '--timeout', '0.3']), { code: 1, err: /not answered in 0.3 s/ })
+  t.match(await fleet(broker.url, ['say', 'lab/nobody', 'x'.repeat(20_000)]), { code: 2, err: /20\d+ bytes; a device takes 16384/ })
   await broker.kill()
   t.match(await fleet(broker.url, ['list']), { code: 1, err: /cannot be reached/ })
 })

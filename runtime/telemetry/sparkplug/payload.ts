@@ -1,41 +1,12 @@
-import { decode, encode, type Fields, type Schema } from './protobuf.js'
+import { decode, encode, type Fields } from './protobuf.js'
+import { DATA_TYPES, MESSAGES } from './schema.generated.js'
 
-/**
- * Source: Sparkplug 3.0, sparkplug_b.proto. The fields that a node like ours writes or reads; data sets, templates and metadata are
- * not among them. A table instead of generated code: it is all that is needed, and a test holds each of its lines against the code
- * that others have generated from the same file.
- */
-export const METRIC: Schema = { fields: [
-  { number: 1, name: 'name', type: 'string' },
-  { number: 2, name: 'alias', type: 'uint64' },
-  { number: 3, name: 'timestamp', type: 'uint64' },
-  { number: 4, name: 'datatype', type: 'uint32' },
-  { number: 5, name: 'isHistorical', type: 'bool' },
-  { number: 6, name: 'isTransient', type: 'bool' },
-  { number: 7, name: 'isNull', type: 'bool' },
-  { number: 10, name: 'intValue', type: 'uint32' },
-  { number: 11, name: 'longValue', type: 'uint64' },
-  { number: 12, name: 'floatValue', type: 'float' },
-  { number: 13, name: 'doubleValue', type: 'double' },
-  { number: 14, name: 'booleanValue', type: 'bool' },
-  { number: 15, name: 'stringValue', type: 'string' },
-  { number: 16, name: 'bytesValue', type: 'bytes' },
-] }
-
-export const PAYLOAD: Schema = { fields: [
-  { number: 1, name: 'timestamp', type: 'uint64' },
-  { number: 2, name: 'metrics', type: METRIC, repeated: true },
-  { number: 3, name: 'seq', type: 'uint64' },
-  { number: 4, name: 'uuid', type: 'string' },
-  { number: 5, name: 'body', type: 'bytes' },
-] }
-
-/** The data types that we use: number in the protocol, and the field that carries the value. */
+/** The data types that we use: number in the protocol, and the field that carries the value (Sparkplug 3.0, 6.4.16). */
 export const TYPES = {
-  UInt64: { code: 8, field: 'longValue' },
-  Double: { code: 10, field: 'doubleValue' },
-  Boolean: { code: 11, field: 'booleanValue' },
-  String: { code: 12, field: 'stringValue' },
+  UInt64: { code: DATA_TYPES.UInt64, field: 'longValue' },
+  Double: { code: DATA_TYPES.Double, field: 'doubleValue' },
+  Boolean: { code: DATA_TYPES.Boolean, field: 'booleanValue' },
+  String: { code: DATA_TYPES.String, field: 'stringValue' },
 } as const
 export type SparkplugType = keyof typeof TYPES
 
@@ -57,7 +28,7 @@ export interface SparkplugPayload {
 }
 
 export function encodePayload(payload: SparkplugPayload): Buffer {
-  return encode(PAYLOAD, {
+  return encode(MESSAGES, 'Payload', {
     timestamp: payload.timestamp, seq: payload.seq,
     metrics: payload.metrics.map(m => ({
       name: m.name, timestamp: m.timestamp, datatype: TYPES[m.type].code, isHistorical: m.historical ? true : undefined,
@@ -68,7 +39,7 @@ export function encodePayload(payload: SparkplugPayload): Buffer {
 
 /** Metrics of other types than ours are left out. Throws RangeError for what is no payload. */
 export function decodePayload(bytes: Buffer): SparkplugPayload {
-  const { timestamp, seq, metrics } = decode(PAYLOAD, bytes)
+  const { timestamp, seq, metrics } = decode(MESSAGES, 'Payload', bytes)
   return {
     timestamp: Number(timestamp ?? 0), ...(seq === undefined ? {} : { seq: Number(seq) }),
     metrics: ((metrics ?? []) as Fields[]).flatMap(readMetric),

@@ -1,34 +1,36 @@
-/** The part of Protocol Buffers (proto2 wire format) that Sparkplug needs, driven by a table of fields. */
-export type FieldType = 'uint32' | 'uint64' | 'float' | 'double' | 'bool' | 'string' | 'bytes' | Schema
-
+/** Protocol Buffers (proto2 wire format) as far as Sparkplug needs it, driven by a schema that is generated from its .proto. */
 export interface Field {
   readonly number: number
   readonly name: string
-  readonly type: FieldType
+  /** uint32, uint64, float, double, bool, string, bytes, or the name of a message. */
+  readonly type: string
   readonly repeated?: boolean
 }
 
-export interface Schema {
-  readonly fields: readonly Field[]
-}
+/** The fields of each message, by its full name. */
+export type Messages = { readonly [message: string]: readonly Field[] }
 
 export type Fields = { readonly [name: string]: unknown }
 
 const VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5
-const wireOf = (type: FieldType): number => (type === 'float' ? FIXED32 : type === 'double' ? FIXED64 : type === 'uint32' || type === 'uint64' || type === 'bool' ? VARINT : BYTES)
+const WIRE: Readonly<Record<string, number>> = { uint32: VARINT, uint64: VARINT, bool: VARINT, double: FIXED64, float: FIXED32 }
+const wireOf = (type: string): number => WIRE[type] ?? BYTES
 
-/** Values: number (uint32, float, double), bigint or number (uint64), boolean, string, Buffer, or an object of a nested schema. Undefined ones are left out. */
-export function encode(schema: Schema, message: Fields): Buffer {
+/** Messages within messages: ours go two deep, a hostile one without end. */
+const MAX_DEPTH = 16
+
+/** Values: number (uint32, float, double), bigint or number (uint64), boolean, string, Buffer, or an object for a nested message. Undefined ones are left out. */
+export function encode(messages: Messages, name: string, message: Fields): Buffer {
   const out: Buffer[] = []
-  for (const field of schema.fields) {
+  for (const field of messages[name] ?? []) {
     const value = message[field.name]
     if (value === undefined) continue
-    for (const one of field.repeated ? (value as readonly unknown[]) : [value]) out.push(varint(BigInt((field.number << 3) | wireOf(field.type))), encodeValue(field.type, one))
+    for (const one of field.repeated ? (value as readonly unknown[]) : [value]) out.push(varint(BigInt((field.number << 3) | wireOf(field.type))), encodeValue(messages, field.type, one))
   }
   return Buffer.concat(out)
 }
 
-function encodeValue(type: FieldType, value: unknown): Buffer {
+function encodeValue(messages: Messages, type: string, value: unknown): Buffer {
   if (type === 'float' || type === 'double') {
     const out = Buffer.alloc(type === 'float' ? 4 : 8)
     if (type === 'float') out.writeFloatLE(Number(value))
@@ -37,7 +39,7 @@ function encodeValue(type: FieldType, value: unknown): Buffer {
   }
   if (type === 'bool') return varint(value === true ? 1n : 0n)
   if (type === 'uint32' || type === 'uint64') return varint(typeof value === 'bigint' ? value : BigInt(Math.trunc(Number(value))))
-  const bytes = type === 'string' ? Buffer.from(String(value)) : type === 'bytes' ? (value as Buffer) : encode(type, value as Fields)
+  const bytes = type === 'string' ? Buffer.from(String(value)) : type === 'bytes' ? (value as Buffer) : encode(messages, type, value as Fields)
   return Buffer.concat([varint(BigInt(bytes.length)), bytes])
 }
 
@@ -51,28 +53,29 @@ function varint(value: bigint): Buffer {
   return Buffer.from(out)
 }
 
-/** uint64 comes back as bigint. Unknown fields are stepped over. Throws RangeError for bytes that are cut short or wrong. */
-export function decode(schema: Schema, bytes: Buffer): Fields {
+/** uint64 comes back as bigint. Unknown fields are stepped over. Throws RangeError for bytes that are cut short or wrong, or nested too deep. */
+export function decode(messages: Messages, name: string, bytes: Buffer, depth = 0): Fields {
+  if (depth > MAX_DEPTH) throw new RangeError(`nested deeper than ${MAX_DEPTH} messages`)
   const message: Record<string, unknown> = {}
   const reader = new Reader(bytes)
   while (!reader.done) {
     const tag = Number(reader.varint())
-    const field = schema.fields.find(f => f.number === tag >>> 3)
+    const field = messages[name]?.find(f => f.number === tag >>> 3)
     const raw = reader.value(tag & 7)
     if (!field || wireOf(field.type) !== (tag & 7)) continue
-    const value = decodeValue(field.type, raw)
+    const value = decodeValue(messages, field.type, raw, depth)
     if (!field.repeated) message[field.name] = value
     else (message[field.name] ??= [] as unknown[]) && (message[field.name] as unknown[]).push(value)
   }
   return message
 }
 
-function decodeValue(type: FieldType, raw: bigint | Buffer): unknown {
+function decodeValue(messages: Messages, type: string, raw: bigint | Buffer, depth: number): unknown {
   if (typeof raw === 'bigint') return type === 'bool' ? raw !== 0n : type === 'uint32' ? Number(BigInt.asUintN(32, raw)) : raw
   if (type === 'float') return raw.readFloatLE()
   if (type === 'double') return raw.readDoubleLE()
   if (type === 'string') return raw.toString('utf8')
-  return typeof type === 'object' ? decode(type, raw) : raw
+  return type === 'bytes' ? raw : decode(messages, type, raw, depth + 1)
 }
 
 class Reader {
