@@ -146,6 +146,12 @@ class Host implements UpdateHost {
     return bytes
   }
 
+  async stale(): Promise<string | undefined> {
+    const until = await this.#trust.goodUntil()
+    if (until !== undefined && until > (await this.#floor.now(this.#wall())).getTime()) return undefined
+    return `newer signatures: those that are known ${until === undefined ? 'are incomplete' : `ended on ${new Date(until).toISOString().slice(0, 10)}`}`
+  }
+
   prepare(folder: string, signal: AbortSignal): Promise<void> {
     return prepareEngines(folder, this.#around.root, signal, progress => this.report({ state: 'verified', reason: progress }))
   }

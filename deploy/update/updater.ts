@@ -15,6 +15,8 @@ import { Store } from './store.js'
 export interface UpdateHost {
   /** The signed manifest of this device's channel. */
   manifest(signal: AbortSignal): Promise<Buffer>
+  /** What is waited for where all signatures that were seen are too old to begin with a release now. */
+  stale?(): Promise<string | undefined>
   /** Builds what the release needs on this device (an engine), before the switch. Its result must survive a power cut. */
   prepare(folder: string, signal: AbortSignal): Promise<void>
   /** After the commit: what was built for the releases before goes. Must not throw. */
@@ -189,12 +191,16 @@ export class Updater {
           throw error
         }
         return this.#write({ ...line, state: 'staged' })
-      case 'staged':
+      case 'staged': {
         if (host.hold !== undefined) return host.hold
+        // Days may have gone since it was fetched, and whoever keeps the vendor's news away may be why (a freeze).
+        const stale = await host.stale?.()
+        if (stale !== undefined) return stale
         if (await host.busy()) return 'the end of a talk'
         if ((await host.observe()).silentMs < settings.quietMinutes * 60_000) return `${settings.quietMinutes} quiet minutes`
         if (!inWindow(settings.window, new Date(clock.wall()))) return `the maintenance window from ${settings.window?.from}`
         return this.#switch(line)
+      }
       case 'switched':
         // Taken up again after a stop, it may meet the old release in the middle of a talk.
         if (await host.busy()) return 'the end of a talk'
