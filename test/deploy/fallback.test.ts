@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -47,6 +47,26 @@ for (const [note, why] of [
     t.match(await calls(), new RegExp(`mosquitto_pub -h b\\.local -p 8883 -t parley/v1/s/d/out-of-service -q 1 -r .*"why":"${why}".*--cafile /ca --cert /cert --key /key`))
   })
 }
+
+/** Every write to this file ends as on a full disk. */
+const full = (path: string): Promise<void> => symlink('/dev/full', path)
+const stopped = (env: NodeJS.ProcessEnv, result: string, status: string): Promise<unknown> => run('sh', [join(SCRIPTS, 'note-stop.sh')], { env: { ...env, SERVICE_RESULT: result, EXIT_CODE: 'exited', EXIT_STATUS: status } })
+
+t.test('on a full disk the reason of this stop is told, not that of the last one', async t => {
+  const { env, folder } = await device(t)
+  await stopped(env, 'exit-code', '3')
+  await full(join(folder, 'last-failure.new'))
+  await stopped(env, 'watchdog', 'KILL')
+  t.match(await readFile(join(folder, 'last-failure'), 'utf8'), /^result=watchdog code=exited status=KILL at=\S+ +\.\n$/)
+  t.match((await run('sh', [join(SCRIPTS, 'fallback.sh')], { env })).stderr, /out of service: stalled \(result=watchdog .*Z\)\n/)
+})
+
+t.test('where not even that can be written, no reason is told instead of a wrong one', async t => {
+  const { env, folder } = await device(t)
+  for (const name of ['last-failure', 'last-failure.new']) await full(join(folder, name))
+  await stopped(env, 'watchdog', 'KILL')
+  t.match((await run('sh', [join(SCRIPTS, 'fallback.sh')], { env })).stderr, /out of service: unknown \(nothing was noted\)/)
+})
 
 t.test('without a broker it still speaks', async t => {
   const { env, calls } = await device(t)
