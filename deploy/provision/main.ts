@@ -6,6 +6,8 @@ import { z } from 'zod'
 import { ParleyError, describe, isMissing } from '../../base/errors.js'
 import { writeFileAtomic } from '../../base/files.js'
 import type { Io } from '../io.js'
+import { jetsonFinding } from '../jetson/finding.js'
+import { LocalMachine } from '../jetson/machine.js'
 import { answers, type Answers } from './answers.js'
 import { trySound, type Finding, type SoundChecks } from './checks.js'
 import { ownKey, readableByService, type Identity } from './keys.js'
@@ -32,7 +34,8 @@ export async function provisionMain(argv: readonly string[], io: Io, host: Provi
   const at = (path: string): string => join(values.root, path)
   const wanted = await collect(values.from, host)
   const identity = await ownKey(at('etc/parley/keys/device.key'), at('etc/passwd'))
-  const findings: Finding[] = []
+  const jetson = await jetsonFinding(new LocalMachine(values.root))
+  const findings: Finding[] = jetson ? [{ what: 'Jetson', ...jetson }] : []
   let cert = wanted.broker?.cert
   if (host.claim) {
     try {

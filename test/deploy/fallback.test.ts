@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { lastFailure } from '../../deploy/fallback/why.js'
 import { SoundServer } from '../../drivers/room/sound-server.js'
 import { list, listTable } from '../../runtime/fleet/list.js'
 import { Owner } from '../../runtime/fleet/owner.js'
@@ -34,6 +35,9 @@ for (const [note, why] of [
   [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '3' }, 'wrong-configuration'],
   [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '4' }, 'missing-device'],
   [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '1' }, 'failed'],
+  [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '203' }, 'broken-installation'],
+  [{ SERVICE_RESULT: 'signal', EXIT_CODE: 'killed', EXIT_STATUS: 'SEGV' }, 'crashed'],
+  [{ SERVICE_RESULT: 'resources' }, 'unknown'],
   [{ SERVICE_RESULT: 'core-dump', EXIT_CODE: 'dumped', EXIT_STATUS: 'SEGV' }, 'crashed'],
   [{ SERVICE_RESULT: 'timeout', EXIT_CODE: 'killed', EXIT_STATUS: 'TERM' }, 'start-too-slow'],
   [{ SERVICE_RESULT: 'success' }, 'unknown'],
@@ -43,6 +47,7 @@ for (const [note, why] of [
     await writeFile(join(folder, 'fallback.env'), "BROKER_HOST='b.local'\nBROKER_PORT='8883'\nROOT_TOPIC='parley/v1/s/d'\nCA='/ca'\nCERT='/cert'\nKEY='/key'\n")
     await run('sh', [join(SCRIPTS, 'note-stop.sh')], { env: { ...env, ...note } })
     await run('sh', [join(SCRIPTS, 'fallback.sh')], { env })
+    if (note.SERVICE_RESULT !== 'success') t.equal(lastFailure(await readFile(join(folder, 'last-failure'), 'utf8'))?.why, why, 'the doctor says the same')
     t.match(await calls(), /aplay -q .*out-of-service\.wav/)
     t.match(await calls(), new RegExp(`mosquitto_pub -h b\\.local -p 8883 -t parley/v1/s/d/out-of-service -q 1 -r .*"why":"${why}".*--cafile /ca --cert /cert --key /key`))
   })

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { parse } from 'smol-toml'
 import t, { type Test } from 'tap'
@@ -51,6 +52,16 @@ t.test('a check that throws fails alone', async t => {
   const { run, lines } = await device(t)
   t.equal(await run({ sound: { ...good, echoDb: async () => { throw new Error('busy') } } }), 1)
   t.match(lines[0], /\[FAIL\] echo: busy[\s\S]*\[ ok \] golden/)
+})
+
+t.test('on a Jetson the summary says which, and what it lacks', async t => {
+  const { root, run, lines } = await device(t)
+  await cp(fileURLToPath(new URL('../../../test/deploy/orin-nano', import.meta.url)), root, { recursive: true })
+  t.equal(await run(), 0)
+  t.match(lines[0], /\[ ok \] Jetson: NVIDIA Jetson Orin Nano.*TensorRT 10\.3/)
+  await writeFile(join(root, 'var/lib/dpkg/status'), '')
+  t.equal(await run(), 0)
+  t.match(lines[1], /\[warn\] Jetson: .*TensorRT is missing.*\n +-> sudo apt-get install nvidia-jetpack/)
 })
 
 t.test('--no-sound makes no noise', async t => {
