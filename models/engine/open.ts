@@ -15,18 +15,31 @@ export interface OpenOptions extends EngineOptions, Omit<StepSpecOptions, 'factF
   /** Whether the keys and values of facts are kept in the cache folder, so that the next start need not read them. Default true. */
   readonly keepFacts?: boolean
   /**
-   * The golden utterance: `gpu` (default) plays it on every provider but the CPU, which the bundle was checked on; `always`; `never`.
+   * The golden utterance: `gpu` (default) plays it on every provider but the package's CPU, which the bundle was checked on; `always`; `never`.
    * A provider that fails it is refused.
    */
   readonly selfTest?: 'gpu' | 'always' | 'never'
 }
 
-/** Runs a bundle in its own process, on the best provider that can. */
+/**
+ * Runs a bundle in its own process, on the best provider that can. Where an ONNX Runtime of the owner's cannot run it at all, perhaps
+ * since an upgrade of the libraries below it, the package's does on the CPU: slow is better than mute, and `refusals` tell.
+ */
 export async function openSession(bundle: string | Bundle, options: OpenOptions = {}): Promise<EngineSession> {
   const loaded = typeof bundle === 'string' ? await loadBundle(bundle, options) : bundle
+  const { onnxruntime: own, ...shipped } = options
+  if (own === undefined) return openOn(loaded, options, [])
+  try {
+    return await openOn(loaded, options, [])
+  } catch (error) {
+    return openOn(loaded, { ...shipped, providers: ['cpu'] }, [{ provider: 'cpu', reason: `${own}: ${describe(error)}` }])
+  }
+}
+
+async function openOn(loaded: Bundle, options: OpenOptions, refused: readonly Refusal[]): Promise<EngineSession> {
   const factFolder = join(options.cacheFolder ?? cacheFolder(), 'facts')
   let spec = stepSpecOf(loaded, { ...options, ...(options.keepFacts !== false && { factFolder }) })
-  const failed: Refusal[] = []
+  const failed: Refusal[] = [...refused]
   for (;;) {
     const session = new EngineSession(spec, options, failed)
     try {
@@ -46,8 +59,8 @@ export async function openSession(bundle: string | Bundle, options: OpenOptions 
   }
 }
 
-function mustTest(provider: string, { selfTest = 'gpu' }: OpenOptions): boolean {
-  return selfTest === 'always' || (selfTest === 'gpu' && provider !== 'cpu')
+function mustTest(provider: string, { selfTest = 'gpu', onnxruntime: own }: OpenOptions): boolean {
+  return selfTest === 'always' || (selfTest === 'gpu' && (provider !== 'cpu' || own !== undefined))
 }
 
 /** The same without a child process; `backend` can be replaced by tests. */

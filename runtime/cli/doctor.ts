@@ -35,7 +35,7 @@ async function run(args: readonly string[]): Promise<number> {
   const root = process.env['PARLEY_ROOT'] ?? '/' // as the updater: the files of a device that is not this machine
   const machine = new LocalMachine(root)
   const device = { root, machine, wall: () => Date.now(), freeBytes: realDisk.freeBytes }
-  const checks: Check[] = [...machineChecks(config, path), ...(await deviceChecks(config, device)), ...(await jetsonChecks(machine, folder, new Layout(root).engines)), ...brokerChecks(config), ...soundChecks(config, host, values.echo), ...modelChecks(config, folder)]
+  const checks: Check[] = [...machineChecks(config, path), ...(await deviceChecks(config, device)), ...(await jetsonChecks(config, machine, folder, new Layout(root).engines)), ...brokerChecks(config), ...soundChecks(config, host, values.echo), ...modelChecks(config, folder)]
   const findings: Finding[] = []
   // One after the other: they measure times, and share devices.
   for (const check of checks) if (!closing.signal.aborted) findings.push(await runCheck(check))

@@ -1,12 +1,13 @@
 import { detect } from '../../deploy/jetson/detect.js'
 import { jetsonFinding } from '../../deploy/jetson/finding.js'
-import type { Machine } from '../../deploy/jetson/machine.js'
+import type { LocalMachine } from '../../deploy/jetson/machine.js'
 import { budget, readThermal } from '../../deploy/jetson/power.js'
-import { Engines } from '../compose/engines.js'
+import { enginesOf } from '../compose/engine-options.js'
+import type { Config } from '../config/schema.js'
 import { figure, type Check } from './check.js'
 
 /** Nothing on another machine. `bundle` and `engines`: folders. */
-export async function jetsonChecks(machine: Machine, bundle: string, engines: string): Promise<Check[]> {
+export async function jetsonChecks(config: Config, machine: LocalMachine, bundle: string, engines: string): Promise<Check[]> {
   const found = await detect(machine)
   if (!found) return []
   return [
@@ -25,7 +26,7 @@ export async function jetsonChecks(machine: Machine, bundle: string, engines: st
     ...(found.tensorrt === undefined ? [] : [{
       what: 'engine', needed: false,
       look: async () => {
-        const ready = await new Engines(engines, machine).ready(bundle)
+        const ready = await enginesOf(config, engines, machine).ready(bundle)
         return ready === undefined ? { state: 'warn', seen: `none for this bundle in ${engines}: it runs slower`, mend: 'sudo parley engines build' } as const : { state: 'ok', seen: ready } as const
       },
     }]),

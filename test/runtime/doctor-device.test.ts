@@ -127,7 +127,7 @@ async function orin(t: Test, changes: Readonly<Record<string, string>> = {}): Pr
   for (const [path, text] of Object.entries(changes)) await writeFile(join(root, path), text)
   const bundle = await tinyBundle()
   t.teardown(() => bundle[Symbol.asyncDispose]())
-  return async what => find(await jetsonChecks(new LocalMachine(root), bundle.folder, join(root, 'engines')), what)
+  return async what => find(await jetsonChecks(configSchema.parse({}), new LocalMachine(root), bundle.folder, join(root, 'engines')), what)
 }
 
 t.test('a Jetson says its module, JetPack, power mode and heat, and which engine is missing', async t => {
