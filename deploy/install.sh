@@ -10,7 +10,7 @@ deploy/install.sh [options]        as root
   --from DIR      a built source tree (default: the one that this script lies in)
   --trust FILE    the vendor's 1.root.json; without it no update is accepted
   --node FILE     the node to run with, 20.17 or newer (default: bin/node of the tree, then the one on the PATH)
-  --audio alsa    the card belongs to parley alone (default: nothing between it and the microphone, 20 ms frames)
+  --audio alsa    the card belongs to parley alone (the default the first time: nothing between it and the microphone, 20 ms frames)
   --audio pulse   a PipeWire or PulseAudio server that other programs use too; it must run for the user parley
   --root DIR      into a folder instead of /: no packages, no running services
   --no-packages   no apt-get
@@ -22,7 +22,7 @@ Exit codes: 0 done, 2 wrong option, 4 this system is not supported or something 
 TEXT
 }
 
-root= node= from=$(dirname "$(dirname "$(readlink -f "$0")")") trust= audio=alsa packages=yes dry=no uninstall=no purge=no
+root= node= from=$(dirname "$(dirname "$(readlink -f "$0")")") trust= audio= packages=yes dry=no uninstall=no purge=no
 while [ $# -gt 0 ]; do
   case $1 in
     --from|--trust|--audio|--root|--node) [ $# -ge 2 ] || { echo "$1 needs a value" >&2; exit 2; }; eval "${1#--}=\$2"; shift ;;
@@ -35,9 +35,11 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-case $audio in alsa|pulse) ;; *) echo "--audio is alsa or pulse, not $audio" >&2; exit 2 ;; esac
+case $audio in ''|alsa|pulse) ;; *) echo "--audio is alsa or pulse, not $audio" >&2; exit 2 ;; esac
 root=${root%/}
 [ -n "$root" ] && packages=no
+# Run again it stays what it was.
+if [ -z "$audio" ]; then [ -e "$root/etc/pulse/default.pa.d/parley.pa" ] && audio=pulse || audio=alsa; fi
 # The service is another user: it must be able to read what root writes here, whatever root's own umask.
 umask 022
 
@@ -93,6 +95,8 @@ say "system: $system${jetson:+, $jetson}"
 # One of the system stays where it is, with the libraries that it needs, and is kept up to date with it.
 copied=yes
 if [ -z "$node" ] && [ -x "$from/bin/node" ]; then node=$from/bin/node; fi
+# Run again from the release itself, on a device that may have no other.
+if [ -z "$node" ] && [ ! -L "$root/opt/parley/guard/node" ] && [ -x "$root/opt/parley/guard/node" ]; then node=$root/opt/parley/guard/node; fi
 if [ -z "$node" ]; then
   node=$(command -v node) || missing 'node is missing: --node FILE, or 20.17 or newer on the PATH'
   case $(readlink -f "$node") in /home/*|/root/*) ;; *) copied=no ;; esac

@@ -6,7 +6,8 @@ etc=${PARLEY_ETC:-/etc/parley}
 here=$(dirname "$0")
 every_s=${PARLEY_FALLBACK_S:-60}
 
-line=$(cat "$state/last-failure" 2>/dev/null)
+# Without what note-stop.sh fills it up with.
+line=$(sed 's/ *\.$//' "$state/last-failure" 2>/dev/null)
 field() { printf '%s\n' "$line" | sed -n "s/.*\b$1=\([^ ]*\).*/\1/p"; }
 # The exit codes are those of `parley --help`.
 case "$(field result):$(field status)" in

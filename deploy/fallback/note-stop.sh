@@ -2,4 +2,9 @@
 # ExecStopPost= of parley.service: why it stopped, in one line, for the fallback and for whoever looks. Keeps only failures.
 [ "${SERVICE_RESULT:-success}" = success ] && exit 0
 file=${PARLEY_STATE:-/var/lib/parley}/last-failure
-printf 'result=%s code=%s status=%s at=%s\n' "$SERVICE_RESULT" "${EXIT_CODE:-}" "${EXIT_STATUS:-}" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >"$file.new" && mv -f "$file.new" "$file"
+# Always as long, so that one note fits exactly over another.
+line=$(printf '%-127s.' "result=$SERVICE_RESULT code=${EXIT_CODE:-} status=${EXIT_STATUS:-} at=$(date -u +%Y-%m-%dT%H:%M:%SZ)")
+{ printf '%s\n' "$line" >"$file.new"; } 2>/dev/null && mv -f "$file.new" "$file" && exit 0
+rm -f "$file.new"
+# A full disk takes nothing new. Over the last note, in its place; and rather none than that of another stop.
+{ printf '%s\n' "$line" | dd of="$file" conv=notrunc,nocreat; } 2>/dev/null || rm -f "$file"

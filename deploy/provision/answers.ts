@@ -13,7 +13,9 @@ export const answers = z.strictObject({
   volume: z.number().int().min(0).max(100).default(60),
   broker: z.strictObject({ url: z.string().regex(/^mqtts?:\/\/[^\s/]+$/, 'an address such as mqtts://broker.local:8883'), ca: file.optional(), cert: file.optional() }).optional(),
   update: z.strictObject({ from: z.string(), channel: z.string().default('stable'), window: z.strictObject({ from: z.string(), to: z.string() }).optional() }).optional(),
-  /** One-time code of the claim. */
+  /** The claim's id, where its certificate and key lie beside the device's key already. */
   claim: z.string().optional(),
+  /** The claim itself: certificate and key in one file. */
+  claimFile: file.optional(),
 })
 export type Answers = z.infer<typeof answers>

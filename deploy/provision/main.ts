@@ -6,22 +6,27 @@ import { z } from 'zod'
 import { ParleyError, describe, isMissing } from '../../base/errors.js'
 import { writeFileAtomic } from '../../base/files.js'
 import type { Io } from '../io.js'
+import { jetsonFinding } from '../jetson/finding.js'
+import { LocalMachine } from '../jetson/machine.js'
 import { answers, type Answers } from './answers.js'
 import { trySound, type Finding, type SoundChecks } from './checks.js'
+import { takeClaim } from './claim.js'
 import { ownKey, readableByService, type Identity } from './keys.js'
+import { questions, type Ask, type Known } from './questions.js'
 
 export const provisionHelp = `
 parley provision [--from FILE] [--root DIR] [--no-sound]
 
 Identity, key, claim, site facts, volume, microphone, echo, golden utterance; at the end a summary to photograph.
---from FILE   the answers (TOML): device, site, [facts], volume, [broker] url ca cert, [update] from, claim. Nothing is asked
+--from FILE   the answers (TOML): device, site, [facts], volume, [broker] url ca cert, [update] from,
+              claimFile. Nothing is asked; without it each is, and what is set already is proposed
 --no-sound    leaves the checks that make a noise out
 May be run again: the key stays, answers replace the old ones, everything else in parley.toml is kept.
 Exit codes: 0 all well, 1 a check failed, 2 wrong option, 3 wrong answers.`
 
 export interface ProvisionHost {
   /** Asks a person; undefined: there is nobody. */
-  readonly ask?: (question: string) => Promise<string>
+  readonly ask?: Ask
   readonly sound?: SoundChecks
   /** Makes the device known to its owner; gives what he calls it, and the certificate that the device now has. */
   readonly claim?: (identity: Identity, answers: Answers) => Promise<{ readonly seen: string; readonly cert?: string }>
@@ -30,9 +35,12 @@ export interface ProvisionHost {
 export async function provisionMain(argv: readonly string[], io: Io, host: ProvisionHost = {}): Promise<number> {
   const { values } = options(argv)
   const at = (path: string): string => join(values.root, path)
-  const wanted = await collect(values.from, host)
+  const old = await oldConfig(at('etc/parley/parley.toml'))
+  const answered = await collect(values.from, host, old, io)
+  const wanted = answered.claimFile === undefined ? answered : { ...answered, claim: await takeClaim(answered.claimFile, at('etc/parley/keys')) }
   const identity = await ownKey(at('etc/parley/keys/device.key'), at('etc/passwd'))
-  const findings: Finding[] = []
+  const jetson = await jetsonFinding(new LocalMachine(values.root))
+  const findings: Finding[] = jetson ? [{ what: 'Jetson', ...jetson }] : []
   let cert = wanted.broker?.cert
   if (host.claim) {
     try {
@@ -46,20 +54,36 @@ export async function provisionMain(argv: readonly string[], io: Io, host: Provi
   // After the claim: only now it is known which certificate the device shows.
   const known: Answers = wanted.broker ? { ...wanted, broker: { ...wanted.broker, ...(cert === undefined ? {} : { cert }) } } : wanted
   const readable = (path: string): Promise<void> => readableByService(path, at('etc/group'))
-  await writeConfig(at('etc/parley/parley.toml'), known)
-  await readable(at('etc/parley/parley.toml'))
+  const keep = async (all: Answers): Promise<void> => {
+    await writeConfig(at('etc/parley/parley.toml'), old, all)
+    await readable(at('etc/parley/parley.toml'))
+  }
+  await keep(known)
   if (known.broker) {
     await put(at('etc/parley/fallback.env'), fallbackEnv(known), 0o640)
     await readable(at('etc/parley/fallback.env'))
   }
-  if (host.sound && !values['no-sound']) findings.push(...(await trySound(host.sound, wanted.volume)))
-  const text = summary(wanted, identity, findings, io.wall())
+  let { volume } = wanted
+  if (host.sound && !values['no-sound']) {
+    // Only who was asked for the rest is there to hear it.
+    const tried = await trySound(host.sound, volume, values.from === undefined && host.ask ? host.ask : undefined)
+    findings.push(...tried.findings)
+    if (tried.volume !== volume) await keep({ ...known, volume: (volume = tried.volume) })
+  }
+  const text = summary({ ...known, volume }, identity, findings, io.wall())
   await put(at('var/lib/parley/provision.txt'), `${text}\n`, 0o644)
   io.out(text)
   return findings.some(f => f.state === 'fail') ? 1 : 0
 }
 
-async function collect(from: string | undefined, host: ProvisionHost): Promise<Answers> {
+async function oldConfig(path: string): Promise<TomlTable> {
+  return readFile(path, 'utf8').then(parse, error => {
+    if (isMissing(error)) return {}
+    throw error
+  })
+}
+
+async function collect(from: string | undefined, host: ProvisionHost, old: TomlTable, io: Io): Promise<Answers> {
   let given: Record<string, unknown> = {}
   if (from !== undefined) {
     try {
@@ -68,9 +92,7 @@ async function collect(from: string | undefined, host: ProvisionHost): Promise<A
       throw new ParleyError('bad-config', `${from} cannot be read`, { cause })
     }
   } else if (host.ask) {
-    for (const [key, question] of [['device', 'Name of this device (letters, digits, -): '], ['site', 'Name of the site: ']] as const) given[key] = (await host.ask(question)).trim()
-    const volume = (await host.ask('Volume in percent [60]: ')).trim()
-    if (volume !== '') given['volume'] = Number(volume)
+    given = await questions(host.ask, knownOf(old), line => io.out(line))
   }
   const found = answers.safeParse(given)
   if (!found.success) throw new ParleyError('bad-config', `the answers are not complete: ${z.prettifyError(found.error)}`, { hint: 'parley provision --help' })
@@ -78,18 +100,15 @@ async function collect(from: string | undefined, host: ProvisionHost): Promise<A
 }
 
 /** Only the keys that were answered change; what the owner wrote besides is kept (his comments are not: TOML has no place for them). */
-async function writeConfig(path: string, { device, site, facts, broker, update, volume }: Answers): Promise<void> {
-  const old = await readFile(path, 'utf8').then(parse, error => {
-    if (isMissing(error)) return {} as TomlTable
-    throw error
-  })
+async function writeConfig(path: string, old: TomlTable, { device, site, facts, broker, update, volume }: Answers): Promise<void> {
   const section = (name: string): TomlTable => (old[name] ?? {}) as TomlTable
+  const oldBroker = (section('telemetry')['broker'] ?? {}) as TomlTable
   const key = '/etc/parley/keys/device.key'
   const next = {
     ...old,
     playout: { ...section('playout'), volume: volume / 100 },
     facts: { ...section('facts'), ...facts },
-    ...(broker ? { telemetry: { ...section('telemetry'), site, device, broker: { ...broker, ...(broker.cert === undefined ? {} : { key }) } } } : {}),
+    ...(broker ? { telemetry: { ...section('telemetry'), site, device, broker: { ...oldBroker, ...broker, ...(broker.cert === undefined ? {} : { key }) } } } : {}),
     ...(update ? { update: { ...section('update'), ...update } } : {}),
   }
   await put(path, stringify(next), 0o640)
@@ -113,10 +132,22 @@ async function put(path: string, text: string, mode: number): Promise<void> {
   await chmod(path, mode) // the umask may have taken some
 }
 
-function summary({ device, site, facts, volume }: Answers, { fingerprint, isNew }: Identity, findings: readonly Finding[], wall: number): string {
+/** What the configuration says already, as far as it is as it should be. */
+function knownOf(old: TomlTable): Known {
+  const table = (value: unknown): TomlTable => (typeof value === 'object' && value !== null ? (value as TomlTable) : {})
+  const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
+  const [telemetry, volume] = [table(old['telemetry']), table(old['playout'])['volume']]
+  const broker = table(telemetry['broker'])
+  const pairs = { device: text(telemetry['device']), site: text(telemetry['site']), updates: text(table(old['update'])['from']), volume: typeof volume === 'number' ? Math.round(volume * 100) : undefined }
+  const url = text(broker['url'])
+  const ca = text(broker['ca'])
+  return { ...(Object.fromEntries(Object.entries(pairs).filter(([, v]) => v !== undefined)) as Known), ...(url === undefined ? {} : { broker: { url, ...(ca === undefined ? {} : { ca }) } }) }
+}
+
+function summary({ device, site, facts, volume, broker, update }: Answers, { fingerprint, isNew }: Identity, findings: readonly Finding[], wall: number): string {
   const mark = { ok: '[ ok ]', warn: '[warn]', fail: '[FAIL]' } as const
   const rows = [
-    ['device', device], ['site', site], ['key', `${fingerprint}${isNew ? ' (new)' : ''}`], ['facts', String(Object.keys(facts).length)], ['volume', `${volume} %`], ['date', new Date(wall).toISOString().slice(0, 16).replace('T', ' ') + ' UTC'],
+    ['device', device], ['site', site], ['key', `${fingerprint}${isNew ? ' (new)' : ''}`], ['facts', Object.keys(facts).join(', ') || 'none'], ['broker', broker?.url ?? 'none'], ['updates', update?.from ?? 'none'], ['volume', `${volume} %`], ['date', new Date(wall).toISOString().slice(0, 16).replace('T', ' ') + ' UTC'],
   ].map(([name, value]) => `  ${name?.padEnd(8)} ${value}`)
   const checks = findings.flatMap(f => [`${mark[f.state]} ${f.what}: ${f.seen}`, ...(f.mend === undefined || f.state === 'ok' ? [] : [`       -> ${f.mend}`])])
   return ['PARLEY', ...rows, ...checks, findings.some(f => f.state === 'fail') ? 'NOT READY' : 'READY'].join('\n')

@@ -10,17 +10,18 @@ export const releaseHelp = `
 parley release keys    --keys DIR --name NAME…
 parley release init    --repo DIR --keys DIR --root a,b,c:2 --targets d,e:2 --snapshot f:1 --timestamp g:1
 parley release build   --repo DIR --version 1.4.0 --sequence 14 --arch arm64 --out FILE --part app=DIR --part bundle=DIR…
-parley release sign    --repo DIR --keys DIR --key NAME… [--manifest FILE --channel stable]
+parley release sign    --repo DIR --keys DIR --key NAME… [--manifest FILE --channel stable | --renew]
 parley release publish --repo DIR --keys DIR --snapshot f --timestamp g
 parley release rotate  --repo DIR --keys DIR --role ROLE --to a,b:1 --root a,b
 
 The vendor's side. A key is a file; NAMES:N means that N of them must sign. Each signer runs \`sign\` on his own machine with the
 repository's folder; \`publish\` refuses what has too few signatures, and also renews the timestamp (every night, by a machine).
+\`sign --renew\`: no new release, but the signatures for another 90 days.
 What is published is plain static files: copy the folder, without staged/, to a web server or a USB stick, metadata/timestamp.json last.`
 
 const many = { type: 'string', multiple: true } as const
 const one = { type: 'string' } as const
-const OPTIONS = { repo: one, keys: one, name: many, root: one, targets: one, snapshot: one, timestamp: one, version: one, sequence: one, arch: one, out: one, part: many, key: many, manifest: one, channel: one, role: one, to: one } as const
+const OPTIONS = { repo: one, keys: one, name: many, root: one, targets: one, snapshot: one, timestamp: one, version: one, sequence: one, arch: one, out: one, part: many, key: many, manifest: one, channel: one, role: one, to: one, renew: { type: 'boolean' } } as const
 
 /** Exit code 0; everything else is a thrown `ParleyError`. */
 export async function releaseMain(argv: readonly string[], io: Io): Promise<number> {
@@ -57,7 +58,7 @@ export async function releaseMain(argv: readonly string[], io: Io): Promise<numb
       if (values.manifest !== undefined) {
         const bytes = await readFile(values.manifest)
         await repository.setTarget(channelPath(values.channel ?? 'stable', JSON.parse(bytes.toString('utf8')).arch), bytes)
-      }
+      } else if (values.renew) await repository.renew()
       const { have, threshold } = await repository.sign(await loadAll(need('keys'), values.key ?? []))
       io.out(`${have} of ${threshold} signatures`)
       return 0

@@ -55,16 +55,26 @@ export class Repository {
     verify(old, 'root', next, line)
     verify(next, 'root', next, line)
     await this.#put(`metadata/${version}.root.json`, next)
+    // What the old keys have signed counts no more: without this the next `publish` would give devices a release that they refuse.
+    if (role === 'targets' && !(await this.#staged())) await this.#stageNext({})
   }
 
   /** Adds or replaces one target; the signatures begin anew. Other signers add theirs with `sign`. */
   async setTarget(path: string, bytes: Uint8Array): Promise<void> {
     const sha256 = createHash('sha256').update(bytes).digest('hex')
-    const old = (await this.#staged()) ?? (await this.#newest('targets'))
-    const published = await this.#newest('targets').catch(() => undefined)
-    const targets = new Targets({ ...this.#common('targets', (published?.signed.version ?? 0) + 1), targets: { ...old.signed.targets } })
-    targets.targets[path] = new TargetFile({ path, length: bytes.length, hashes: { sha256 } })
     await this.#putBytes(targetFile(path, sha256), bytes)
+    await this.#stageNext({ [path]: new TargetFile({ path, length: bytes.length, hashes: { sha256 } }) })
+  }
+
+  /** The same targets for another `LIFE_DAYS.targets`, to be signed anew: for a vendor who has no news for so long. */
+  async renew(): Promise<void> {
+    if (!(await this.#staged())) await this.#stageNext({})
+  }
+
+  async #stageNext(more: Readonly<Record<string, TargetFile>>): Promise<void> {
+    const published = await this.#newest('targets').catch(orUndefined)
+    const old = (await this.#staged()) ?? published
+    const targets = new Targets({ ...this.#common('targets', (published?.signed.version ?? 0) + 1), targets: { ...old?.signed.targets, ...more } })
     await this.#stage(new Metadata(targets), [])
   }
 
@@ -86,6 +96,7 @@ export class Repository {
       await this.#put(`metadata/${staged.signed.version}.targets.json`, staged)
     }
     const targets = await this.#newest('targets')
+    verify(root, 'targets', targets, 'the published targets lack signatures of the keys that count now')
     const before = { snapshot: await this.#newest('snapshot').catch(() => undefined), timestamp: await this.#latestTimestamp() }
     const snapshot = new Metadata(new Snapshot({ ...this.#common('snapshot', (before.snapshot?.signed.version ?? 0) + 1), meta: { 'targets.json': meta(targets) } }))
     verify(root, 'snapshot', signed(snapshot, signers.snapshot), 'the snapshot lacks signatures')

@@ -16,8 +16,8 @@ export const journal = z.discriminatedUnion('state', [
   z.object({ state: z.literal('verified'), failed, wanted }),
   z.object({ state: z.literal('staged'), failed, wanted }),
   z.object({ state: z.literal('switched'), failed, wanted, from: hash }),
-  /** `since`: Unix ms. */
-  z.object({ state: z.literal('trial'), failed, wanted, from: hash, since: z.number() }),
+  /** `since`: Unix ms, for people. It has lasted `spentMs` at `upMs` of that boot: what counts is no clock that can be set. */
+  z.object({ state: z.literal('trial'), failed, wanted, from: hash, since: z.number(), spentMs: z.number().optional(), boot: z.string().optional(), upMs: z.number().optional() }),
   z.object({ state: z.literal('committed'), failed, wanted, from: hash }),
   z.object({ state: z.literal('rolling-back'), failed, wanted, from: hash, reason: z.string() }),
 ])

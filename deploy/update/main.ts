@@ -8,6 +8,7 @@ import { systemClock, type Clock } from '../../base/clock.js'
 import { ParleyError, describe, isMissing, systemCode } from '../../base/errors.js'
 import { readJsonIfThere, writeFileAtomic } from '../../base/files.js'
 import { readSecret } from '../../base/secret.js'
+import { uptime, type Uptime } from '../../base/uptime.js'
 import { Hawkbit } from '../fleet/hawkbit.js'
 import { hawkbitPermit } from '../fleet/hawkbit-permit.js'
 import { isProgram, processIo, type Io } from '../io.js'
@@ -22,7 +23,7 @@ import { WISH_FILE, wishPermit, type Permit } from './permit.js'
 import { updateSettings, type Observation, type UpdateSettings } from './policy.js'
 import { realDisk } from './real-disk.js'
 import { sourceFor, type Source } from './source.js'
-import { isTalking, observe } from './status.js'
+import { isTalking, observe, type Moment } from './status.js'
 import { TimeFloor } from './time-floor.js'
 import { Trust } from './trust.js'
 import { Updater, type UpdateEvent, type UpdateHost } from './updater.js'
@@ -37,6 +38,8 @@ Settings: [update] in /etc/parley/parley.toml; by = "job" leaves the moment to t
 export interface Surroundings {
   readonly root: string
   readonly clock: Clock
+  /** The machine's own, unless a test says otherwise. */
+  readonly uptime?: () => Uptime
   restart(): Promise<void>
 }
 
@@ -59,7 +62,7 @@ export async function updateMain(argv: readonly string[], io: Io, around: Surrou
   const place = from ?? settings.from
   const source = permit.source ?? sourceFor(place ?? join(around.root, 'nowhere'))
   const host = new Host(around, layout, source, settings, permit, io)
-  const updater = new Updater({ disk: realDisk, layout, source, clock: around.clock, settings, arch: process.arch === 'arm64' ? 'arm64' : 'x64', host })
+  const updater = new Updater({ disk: realDisk, layout, source, clock: around.clock, settings, arch: process.arch === 'arm64' ? 'arm64' : 'x64', host, ...(around.uptime ? { uptime: around.uptime } : {}) })
   if (verb === 'roll-back') {
     await updater.rollBack('a technician wished it')
     return 0
@@ -143,6 +146,12 @@ class Host implements UpdateHost {
     return bytes
   }
 
+  async stale(): Promise<string | undefined> {
+    const until = await this.#trust.goodUntil()
+    if (until !== undefined && until > (await this.#floor.now(this.#wall())).getTime()) return undefined
+    return `newer signatures: those that are known ${until === undefined ? 'are incomplete' : `ended on ${new Date(until).toISOString().slice(0, 10)}`}`
+  }
+
   prepare(folder: string, signal: AbortSignal): Promise<void> {
     return prepareEngines(folder, this.#around.root, signal, progress => this.report({ state: 'verified', reason: progress }))
   }
@@ -152,7 +161,7 @@ class Host implements UpdateHost {
   }
 
   busy(): Promise<boolean> {
-    return isTalking(this.#wall(), this.#run('talking'))
+    return isTalking(this.#moment(), this.#run('talking'))
   }
 
   restart(): Promise<void> {
@@ -160,7 +169,7 @@ class Host implements UpdateHost {
   }
 
   observe(): Promise<Observation> {
-    return observe(this.#wall(), this.#run('status.json'))
+    return observe(this.#moment(), this.#run('status.json'))
   }
 
   report(event: UpdateEvent): void {
@@ -195,6 +204,10 @@ class Host implements UpdateHost {
 
   #run(name: string): string {
     return join(this.#around.root, 'run/parley', name)
+  }
+
+  #moment(): Moment {
+    return { wall: this.#wall(), upMs: (this.#around.uptime ?? uptime)().ms }
   }
 
   #wall(): number {

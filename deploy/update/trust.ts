@@ -16,6 +16,7 @@ const MAX_ROTATIONS = 256
 const saved = z.object({ root: z.string(), timestamp: z.string().optional(), snapshot: z.string().optional(), targets: z.string().optional() })
 type Saved = z.infer<typeof saved>
 type Role = keyof Saved
+const expiry = z.object({ signed: z.object({ expires: z.string() }) })
 
 const refused = (what: string, cause: unknown): ParleyError =>
   new ParleyError('update-refused', `${what} was refused: ${cause instanceof Error ? cause.message : String(cause)}`, { cause, hint: 'Somebody or something has changed what was signed, or it is out of date. Nothing was installed' })
@@ -57,9 +58,17 @@ export class Trust {
     return bytes
   }
 
+  /** When the first of the signatures that were seen last runs out, Unix ms; undefined: none were seen. */
+  async goodUntil(): Promise<number | undefined> {
+    const found = parseSaved(await this.#disk.read(this.#path))
+    if (!found?.timestamp || !found.snapshot || !found.targets) return undefined
+    return Math.min(...[found.root, found.timestamp, found.snapshot, found.targets].map(text => Date.parse(expiry.parse(JSON.parse(text)).signed.expires)))
+  }
+
   async #open(now: Date): Promise<{ store: TrustedMetadataStore; found: Saved; keep: () => Promise<void> }> {
     const before = parseSaved(await this.#disk.read(this.#path))
-    const found: Saved = before ?? { root: (await this.#firstRoot()).toString('utf8') }
+    // A copy: what is compared with `before` must not be `before`.
+    const found: Saved = { ...(before ?? { root: (await this.#firstRoot()).toString('utf8') }) }
     const store = new TrustedMetadataStore(Buffer.from(found.root))
     // tuf-js takes the time from the system when it is made; a test proves that this reaches it (`trust.test.ts`).
     ;(store as unknown as { referenceTime: Date }).referenceTime = now

@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.js'
 import { ParleyError, describe, systemCode } from '../../base/errors.js'
+import { uptime, type Uptime } from '../../base/uptime.js'
 import { removeDurably, switchLink, writeAtomic } from './atomic.js'
 import type { Disk } from './disk.js'
 import { currentRelease, readJournal, readTrial, writeJournal, type Journal, type State } from './journal.js'
@@ -14,6 +15,8 @@ import { Store } from './store.js'
 export interface UpdateHost {
   /** The signed manifest of this device's channel. */
   manifest(signal: AbortSignal): Promise<Buffer>
+  /** What is waited for where all signatures that were seen are too old to begin with a release now. */
+  stale?(): Promise<string | undefined>
   /** Builds what the release needs on this device (an engine), before the switch. Its result must survive a power cut. */
   prepare(folder: string, signal: AbortSignal): Promise<void>
   /** After the commit: what was built for the releases before goes. Must not throw. */
@@ -45,12 +48,19 @@ export interface Parts {
   readonly source: Source
   readonly host: UpdateHost
   readonly clock: Clock
+  /** The machine's own, unless a test says otherwise. */
+  readonly uptime?: () => Uptime
   readonly settings: UpdateSettings
   readonly arch: Manifest['arch']
 }
 
 /** Files that are not what was signed are fetched anew after so long, ms: a cache on the way forgets them, and a link that is paid for lasts. */
 const SPOILT_MS = 60 * 60_000
+
+/** How much of a trial's time a power cut may take, ms. */
+const KEEP_MS = 60_000
+
+type TrialLine = Extract<Journal, { state: 'trial' }>
 
 /** Why `advance` stopped: all is done, or it waits for something that time brings. */
 export type Pause = { readonly state: State; readonly waiting?: string }
@@ -88,7 +98,7 @@ export class Updater {
       return this.#write({ state: 'staged', failed: line.failed, wanted: line.wanted })
     }
     // Cut after the link moved: only if the new release speaks was it started too. If not, `switched` starts it.
-    if (line.state === 'switched' && (await this.#p.host.observe()).release === line.wanted.hash) return this.#write({ ...line, state: 'trial', since: this.#p.clock.wall() })
+    if (line.state === 'switched' && (await this.#p.host.observe()).release === line.wanted.hash) return this.#write({ ...line, state: 'trial', ...this.#beginTrial() })
     if (line.state === 'trial' && current !== line.wanted.hash) return this.#giveUp(line, await this.#flipReason())
     if (line.state === 'trial' && !trial) return this.#write({ state: 'committed', failed: line.failed, wanted: line.wanted, from: line.from })
     // The journal was lost while a release was on trial.
@@ -181,22 +191,25 @@ export class Updater {
           throw error
         }
         return this.#write({ ...line, state: 'staged' })
-      case 'staged':
+      case 'staged': {
         if (host.hold !== undefined) return host.hold
+        // Days may have gone since it was fetched, and whoever keeps the vendor's news away may be why (a freeze).
+        const stale = await host.stale?.()
+        if (stale !== undefined) return stale
         if (await host.busy()) return 'the end of a talk'
         if ((await host.observe()).silentMs < settings.quietMinutes * 60_000) return `${settings.quietMinutes} quiet minutes`
         if (!inWindow(settings.window, new Date(clock.wall()))) return `the maintenance window from ${settings.window?.from}`
         return this.#switch(line)
+      }
       case 'switched':
         // Taken up again after a stop, it may meet the old release in the middle of a talk.
         if (await host.busy()) return 'the end of a talk'
         await host.restart()
-        return this.#write({ ...line, state: 'trial', since: clock.wall() })
+        return this.#write({ ...line, state: 'trial', ...this.#beginTrial() })
       case 'trial': {
         if ((await currentRelease(disk, layout)) !== line.wanted.hash) return this.#giveUp(line, await this.#flipReason())
-        // A clock that was set back must not make the trial endless, nor one set forward end it: then it begins again.
-        const trialMs = clock.wall() - line.since
-        if (trialMs < 0) return this.#write({ ...line, since: clock.wall() })
+        const { trialMs, kept } = this.#lasted(line)
+        if (kept) await this.#write(kept)
         const seen = await host.observe()
         // It came up and answered: what ends it after this, a plug that is pulled say, is no failed start of its own.
         if (seen.release === line.wanted.hash && seen.selfTest === 'passed') await this.#forgetBoots()
@@ -212,6 +225,27 @@ export class Updater {
       case 'rolling-back':
         return this.#rollBack(line)
     }
+  }
+
+  #beginTrial(): { since: number; spentMs: number; boot: string; upMs: number } {
+    const { boot, ms } = this.#uptime()
+    return { since: this.#p.clock.wall(), spentMs: 0, boot, upMs: ms }
+  }
+
+  /**
+   * How long the trial has lasted, over restarts of the machine and whatever was done to its clock. `kept`: to be written, when the
+   * machine was started anew or a minute has gone since the last time: what is not written a power cut takes.
+   */
+  #lasted(line: TrialLine): { trialMs: number; kept?: TrialLine } {
+    const { boot, ms } = this.#uptime()
+    // An older updater counted by the clock: its trial begins again.
+    const here = line.boot === boot && line.upMs !== undefined && ms >= line.upMs
+    const trialMs = (line.spentMs ?? 0) + (here ? ms - (line.upMs ?? ms) : 0)
+    return here && trialMs - (line.spentMs ?? 0) < KEEP_MS ? { trialMs } : { trialMs, kept: { ...line, spentMs: trialMs, boot, upMs: ms } }
+  }
+
+  #uptime(): Uptime {
+    return (this.#p.uptime ?? uptime)()
   }
 
   async #switch(line: Extract<Journal, { state: 'staged' }>): Promise<Journal> {
@@ -273,7 +307,7 @@ export class Updater {
   async #adopt(previous: string, release: string, line: Journal): Promise<Journal> {
     const bytes = await this.#p.disk.read(`${this.#p.layout.release(release)}/${MANIFEST_FILE}`)
     if (!bytes) return line
-    return this.#write({ state: 'trial', failed: line.failed, wanted: { hash: release, manifest: bytes.toString('base64') }, from: previous, since: this.#p.clock.wall() })
+    return this.#write({ state: 'trial', failed: line.failed, wanted: { hash: release, manifest: bytes.toString('base64') }, from: previous, ...this.#beginTrial() })
   }
 
   async #sequence(): Promise<number> {

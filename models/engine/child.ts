@@ -1,6 +1,6 @@
 import { Socket } from 'node:net'
 import { ParleyError, describe } from '../../base/errors.js'
-import { onnxruntime } from '../ladder/onnxruntime.js'
+import { ortBackend } from '../ladder/onnxruntime.js'
 import { TickHost } from './tick-host.js'
 import { FrameSplitter, encodeFrame, type Message } from './wire.js'
 
@@ -58,7 +58,7 @@ class Child {
 
   async #open(spec: Extract<Message, { type: 'open' }>['spec']): Promise<void> {
     try {
-      const host = await TickHost.open(spec, onnxruntime, { trying: provider => this.#say({ type: 'trying', provider }) })
+      const host = await TickHost.open(spec, ortBackend(spec.onnxruntime), { trying: provider => this.#say({ type: 'trying', provider }) })
       this.#host = host
       this.#say({ type: 'ready', provider: host.provider, precision: host.precision, refusals: host.refusals })
     } catch (error) {

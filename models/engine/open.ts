@@ -23,12 +23,25 @@ export interface OpenOptions extends EngineOptions, Omit<StepSpecOptions, 'factF
   readonly onFailed?: (error: ParleyError) => void
 }
 
-/** Runs a bundle in its own process, on the best provider that can. */
+/**
+ * Runs a bundle in its own process, on the best provider that can. Where an ONNX Runtime of the owner's cannot run it at all, perhaps
+ * since an upgrade of the libraries below it, the package's does on the CPU: slow is better than mute, and `refusals` tell.
+ */
 export async function openSession(bundle: string | Bundle, options: OpenOptions = {}): Promise<EngineSession> {
   const loaded = typeof bundle === 'string' ? await loadBundle(bundle, options) : bundle
+  const { onnxruntime: own, ...shipped } = options
+  if (own === undefined) return openOn(loaded, options, [])
+  try {
+    return await openOn(loaded, { ...options, selfTest: options.selfTest === 'never' ? 'never' : 'always' }, []) // its last rung is not the last
+  } catch (error) {
+    return openOn(loaded, { ...shipped, providers: ['cpu'] }, [{ provider: 'cpu', reason: `${own}: ${describe(error)}` }])
+  }
+}
+
+async function openOn(loaded: Bundle, options: OpenOptions, refused: readonly Refusal[]): Promise<EngineSession> {
   const factFolder = join(options.cacheFolder ?? cacheFolder(), 'facts')
   let spec = stepSpecOf(loaded, { ...options, ...(options.keepFacts !== false && { factFolder }) })
-  const failed: Refusal[] = []
+  const failed: Refusal[] = [...refused]
   for (;;) {
     const session = new EngineSession(spec, options, failed)
     try {

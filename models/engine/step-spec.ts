@@ -30,6 +30,8 @@ export interface StepSpec {
   readonly tokens: StepTokens
   /** Where the keys and values of facts are kept from one start to the next; undefined: they are not. */
   readonly factFolder: string | undefined
+  /** A folder with an ONNX Runtime of the owner's; undefined: the package's. */
+  readonly onnxruntime: string | undefined
   /** Of the noise; the same seed and the same input give the same reply. */
   readonly seed: number
 }
@@ -54,6 +56,8 @@ export interface StepSpecOptions {
   readonly seed?: number
   /** Where the keys and values of facts are kept from one start to the next; default: nowhere. */
   readonly factFolder?: string
+  /** A folder with an ONNX Runtime that was built for this device; default: the package's, which is for the CPU. */
+  readonly onnxruntime?: string
   /** The wrapper of a ready engine (EngineCache.find), loaded in the place of the graph on the TensorRT rung. */
   readonly tensorrtWrapper?: string
 }
@@ -96,6 +100,7 @@ export function stepSpecOf(bundle: Bundle, options: StepSpecOptions = {}): StepS
     tools: m.tools,
     tokens: m.tokens as StepTokens, // cross-check-tick.ts made sure that each is a piece
     factFolder: options.factFolder,
+    onnxruntime: options.onnxruntime,
     seed: options.seed ?? 1,
   }
 }

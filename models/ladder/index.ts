@@ -2,5 +2,5 @@ export { PROVIDERS, type Backend, type Feeds, type GraphSession, type Provider }
 export { EngineCache, engineName, shapesOf, type EngineKey } from './engine-cache.js'
 export { epContextModel, type EpContext } from './ep-context.js'
 export { climb, type Climbed, type Refusal, type Rung } from './ladder.js'
-export { onnxruntime } from './onnxruntime.js'
+export { onnxruntime, ortBackend } from './onnxruntime.js'
 export { placement, parseProfile, type Placement } from './placement.js'

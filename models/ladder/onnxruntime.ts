@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { InferenceSession } from 'onnxruntime-common'
@@ -7,25 +7,68 @@ import type { Backend, CreateOptions, Feeds, GraphSession, Provider, TensorShape
 
 const require = createRequire(import.meta.url)
 
-/** ONNX Runtime for Node. Loaded on the first use: the parent process never needs the native library. */
-export const onnxruntime: Backend = {
-  get version(): string {
-    return (require('onnxruntime-node/package.json') as { version: string }).version
-  },
-  async create(path: string, provider: Provider, options: CreateOptions = {}): Promise<GraphSession> {
-    needProvider(provider)
-    const ort = require('onnxruntime-node') as typeof import('onnxruntime-node')
-    return new OrtSession(await ort.InferenceSession.create(path, sessionOptions(provider, options)))
-  },
+type Ort = typeof import('onnxruntime-node')
+/** The native part of the package, and what a build with `--build_nodejs` makes in its place. */
+const BINDING = 'onnxruntime_binding.node'
+const LIBRARY = 'libonnxruntime.so.1'
+
+/**
+ * ONNX Runtime for Node. Loaded on the first use: the parent process never needs the native library. `own`: a folder with a build
+ * of the owner's (binding, library, providers), used in the place of the package's. One process loads one of them: two libraries
+ * of the same name would be taken for each other by the linker.
+ */
+export function ortBackend(own?: string): Backend {
+  return {
+    get version(): string {
+      return own === undefined ? (require('onnxruntime-node/package.json') as { version: string }).version : buildOf(own)
+    },
+    async create(path: string, provider: Provider, options: CreateOptions = {}): Promise<GraphSession> {
+      needProvider(provider, own)
+      const ort = own === undefined ? (require('onnxruntime-node') as Ort) : ownOrt(own)
+      return new OrtSession(await ort.InferenceSession.create(path, sessionOptions(provider, options)))
+    },
+  }
+}
+
+export const onnxruntime: Backend = ortBackend()
+
+const packageFolder = (): string => join(dirname(require.resolve('onnxruntime-node/package.json')), 'bin', 'napi-v6', process.platform, process.arch)
+
+/** The package's JavaScript over the owner's native part, which is put where the package's would be loaded to. */
+function ownOrt(folder: string): Ort {
+  const binding = join(folder, BINDING)
+  for (const file of [binding, join(folder, LIBRARY)]) if (!existsSync(file)) throw ownBad(folder, `${file} is missing`)
+  try {
+    require(binding)
+  } catch (cause) {
+    throw ownBad(folder, 'it cannot be loaded', cause)
+  }
+  const place = join(packageFolder(), BINDING)
+  require.cache[place] = require.cache[require.resolve(binding)]
+  return require('onnxruntime-node') as Ort
+}
+
+function ownBad(folder: string, what: string, cause?: unknown): ParleyError {
+  return new ParleyError('onnxruntime-bad', `the ONNX Runtime in ${folder}: ${what}`, { cause, hint: 'bundle.onnxruntime is a folder with what a build with --build_nodejs --use_tensorrt made (docs/jetson-checklist.md)' })
+}
+
+/** Which build of the owner's it is: an engine is tied to it, and it has no version that could be asked for without loading it. */
+function buildOf(folder: string): string {
+  try {
+    const { size, mtimeMs } = statSync(join(folder, LIBRARY))
+    return `own-${size}-${Math.round(mtimeMs)}`
+  } catch (cause) {
+    throw ownBad(folder, `${join(folder, LIBRARY)} is missing`, cause)
+  }
 }
 
 /** Asked before ONNX Runtime is, whose own message is about a shared library and a line on stderr. */
-function needProvider(provider: Provider): void {
+function needProvider(provider: Provider, own: string | undefined): void {
   if (provider === 'cpu') return
   const library = `libonnxruntime_providers_${provider}.so`
-  const folder = join(dirname(require.resolve('onnxruntime-node/package.json')), 'bin', 'napi-v6', process.platform, process.arch)
+  const folder = own ?? packageFolder()
   if (existsSync(join(folder, library))) return
-  throw new ParleyError('provider-missing', `${library} is not in ${folder}`, { hint: 'The package is for the CPU only; a GPU needs ONNX Runtime built on the device' })
+  throw new ParleyError('provider-missing', `${library} is not in ${folder}`, { hint: own === undefined ? 'The package is for the CPU only; a GPU needs ONNX Runtime built on the device: bundle.onnxruntime names its folder' : `Build it with --use_${provider}` })
 }
 
 export function sessionOptions(provider: Provider, options: CreateOptions = {}): InferenceSession.SessionOptions {

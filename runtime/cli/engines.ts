@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { systemClock } from '../../base/clock.js'
-import { LocalMachine } from '../../deploy/jetson/machine.js'
-import { ENGINES, Engines } from '../compose/engines.js'
+import { enginesOf } from '../compose/engine-options.js'
+import { ENGINES } from '../compose/engines.js'
 import { loadConfig } from '../config/load.js'
 import { EXIT, say, table, untilSignal, usage, type Command } from './command.js'
 import { bundlePath } from './paths.js'
@@ -37,7 +37,7 @@ async function run(args: readonly string[]): Promise<number> {
   if (!VERBS.includes(verb) || positionals.length > 1) throw usage(`engines takes one of ${VERBS.join(', ')}`)
   const { config, path } = await loadConfig(values.config)
   const bundle = bundlePath(values.bundle, config.bundle.path, path)
-  const engines = new Engines(values.cache, new LocalMachine())
+  const engines = enginesOf(config, values.cache)
   const closing = untilSignal()
   const tell = (result: object, text: string): void => say(values.json ? JSON.stringify(result) : text)
   if (verb === 'build') {

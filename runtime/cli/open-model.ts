@@ -10,15 +10,10 @@ export interface ModelOptions {
   readonly onFailed?: (error: ParleyError) => void
 }
 
-/** The model's session, its library loaded only now. The type comes from the engine, so that its extras (pid, refusals) are there. */
-export async function openModel(bundle: string, config: Config, { judged = false, onRespawn, onFailed }: ModelOptions = {}): Promise<Model & { readonly pid: number | undefined }> {
-  const [{ openSession }, tensorrtWrapper] = await Promise.all([import('../../models/engine/index.js'), readyEngine(bundle, config)])
-  return openSession(bundle, { providers: config.bundle.providers, selfTest: judged ? 'always' : 'spare-last', ...(onRespawn && { onRespawn }), ...(onFailed && { onFailed }), ...(tensorrtWrapper === undefined ? {} : { tensorrtWrapper }) })
-}
+type Opened = Model & { readonly pid: number | undefined; readonly provider: string; readonly refusals: readonly { readonly provider: string; readonly reason: string }[] }
 
-/** A ready engine in the place of the graph: else TensorRT builds its own at each start, for minutes. */
-export async function readyEngine(bundle: string, config: Config): Promise<string | undefined> {
-  if (!config.bundle.providers.includes('tensorrt')) return undefined
-  const [{ ENGINES, Engines }, { LocalMachine }] = await Promise.all([import('../compose/engines.js'), import('../../deploy/jetson/machine.js')])
-  return new Engines(ENGINES, new LocalMachine()).ready(bundle)
+/** The model's session, its library loaded only now. The type comes from the engine, so that its extras are there. */
+export async function openModel(bundle: string, config: Config, { judged = false, onRespawn, onFailed }: ModelOptions = {}): Promise<Opened> {
+  const [{ openSession }, { engineOptions }] = await Promise.all([import('../../models/engine/index.js'), import('../compose/engine-options.js')])
+  return openSession(bundle, { ...(await engineOptions(config, bundle)), selfTest: judged ? 'always' : 'spare-last', ...(onRespawn && { onRespawn }), ...(onFailed && { onFailed }) })
 }

@@ -1,27 +1,26 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline/promises'
 import { promisify } from 'node:util'
 import { systemClock } from '../../base/clock.js'
 import { ParleyError } from '../../base/errors.js'
 import { createLog } from '../../base/log.js'
 import { processIo } from '../../deploy/io.js'
 import type { Answers } from '../../deploy/provision/answers.js'
+import { CLAIM } from '../../deploy/provision/claim.js'
 import { provisionHelp, provisionMain } from '../../deploy/provision/main.js'
 import { ProvisionSound } from '../compose/provision-sound.js'
 import { loadConfig } from '../config/load.js'
 import { provision } from '../fleet/provision.js'
 import { untilSignal, type Command } from './command.js'
 import { bundlePath } from './paths.js'
-
-/** Where a claim's certificate is put for this command, beside the device's key; it deletes both when they have served. */
-const CLAIM = { cert: 'claim.pem', key: 'claim.key' }
+import { Questions } from './questions.js'
 
 const VOICE = 'parley.service'
 const systemctl = async (...args: string[]): Promise<void> => { await promisify(execFile)('systemctl', args, { timeout: 30_000 }) }
 
 const help = `${provisionHelp.trim()}
-A claim's certificate and key are expected as /etc/parley/keys/${CLAIM.cert} and ${CLAIM.key}; both are deleted when the device has its own.`
+claimFile has the claim's certificate and key in one (cat claim.pem claim.key); or they lie as /etc/parley/keys/${CLAIM.cert} and ${CLAIM.key}
+and the answer claim is its id. They are deleted there when the device has its own.`
 
 async function run(args: readonly string[]): Promise<number> {
   const closing = untilSignal()
@@ -32,16 +31,13 @@ async function run(args: readonly string[]): Promise<number> {
   const host = { clock: systemClock, log: createLog('silent'), signal: closing.signal }
   // The voice holds the card; and it reads the new settings when it starts again.
   await using _service = root === '/' ? await Stopped.service(VOICE) : undefined
-  const questions = process.stdin.isTTY ? createInterface({ input: process.stdin, output: process.stdout }) : undefined
-  try {
-    return await provisionMain(args, processIo, {
-      ...(questions ? { ask: question => questions.question(question, { signal: closing.signal }) } : {}),
-      sound: new ProvisionSound(config, bundlePath(undefined), host),
-      claim: (_identity, answers) => claimed(answers, join(root, 'etc/parley/keys'), closing.signal),
-    })
-  } finally {
-    questions?.close()
-  }
+  using questions = new Questions(process.stdin, process.stdout, closing.signal)
+  // `return await`: both of the above must live until it is over.
+  return await provisionMain(args, processIo, {
+    ask: questions.ask,
+    sound: new ProvisionSound(config, bundlePath(undefined), host),
+    claim: (_identity, answers) => claimed(answers, join(root, 'etc/parley/keys'), closing.signal),
+  })
 }
 
 /** A service that ran, and runs again when this is over, whatever came between. */

@@ -67,9 +67,11 @@ async function run(args: readonly string[]): Promise<number> {
   let passed = true
   const own = bundlePath(values.bundle, config.bundle.path, loaded.path)
   const place = { folder: own }
-  const open = (folder: string, onRespawn: () => void): Promise<Model> => {
+  const open = async (folder: string, onRespawn: () => void): Promise<Model> => {
     place.folder = folder
-    return openModel(folder, config, { judged: service.judged, onRespawn, onFailed })
+    const model = await openModel(folder, config, { judged: service.judged, onRespawn, onFailed })
+    log.info({ provider: model.provider, refusals: model.refusals }, 'the model is loaded')
+    return model
   }
   const runtime = new Runtime({
     config, log, onEvent,

@@ -7,6 +7,7 @@ import { openSession, runGolden } from '../../models/engine/index.js'
 import type { Config } from '../config/schema.js'
 import { levelDb } from '../conversation/speech-meter.js'
 import { quantile } from '../conversation/statistics.js'
+import { engineOptions } from './engine-options.js'
 import { openMicrophone, openSpeaker } from './open-sound.js'
 
 /** How long the room is listened to before the voice, ms. */
@@ -55,16 +56,16 @@ export class ProvisionSound implements SoundChecks {
   }
 
   async golden(): Promise<{ passed: boolean; firstSoundMs?: number; detail?: string }> {
-    const { bundle: { providers } } = await this.#config()
+    const config = await this.#config()
     const bundle = await loadBundle(this.#bundle)
-    await using session = await openSession(bundle, { providers, selfTest: 'never' })
+    await using session = await openSession(bundle, { ...(await engineOptions(config, this.#bundle)), selfTest: 'never' })
     const { passed, missing, onsetMs } = await runGolden(session, bundle, this.#host.signal)
     return { passed, ...(onsetMs === undefined ? {} : { firstSoundMs: onsetMs }), ...(passed ? {} : { detail: `missing: ${missing.join(', ')}` }) }
   }
 
   /** The words in the model's own voice: what a person will hear from this device. */
   async #speech(text: string, config: Config): Promise<{ rate: number; samples: Float32Array }> {
-    await using session = await openSession(this.#bundle, { providers: config.bundle.providers, selfTest: 'never' })
+    await using session = await openSession(this.#bundle, { ...(await engineOptions(config, this.#bundle)), selfTest: 'never' })
     session.tell(text, 'say')
     const pieces: Float32Array[] = []
     let ended = false

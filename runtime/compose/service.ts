@@ -3,6 +3,7 @@ import { readlink } from 'node:fs/promises'
 import { pause, type Clock } from '../../base/clock.js'
 import { describe } from '../../base/errors.js'
 import type { Logger } from '../../base/log.js'
+import { uptimeMs } from '../../base/uptime.js'
 import { openNotifier, type Notifier } from '../../deploy/notify/notify.js'
 import { Watchdog, watchdogLimitMs, type Progress } from '../../deploy/notify/watchdog.js'
 import { Layout, hashOfLink } from '../../deploy/update/layout.js'
@@ -24,6 +25,8 @@ export interface ServiceParts {
   /** For tests. */
   readonly layout?: Layout
   readonly notifier?: Notifier
+  /** Ms since the machine started. */
+  readonly upMs?: () => number
 }
 
 /**
@@ -47,7 +50,7 @@ export class Service implements AsyncDisposable {
     this.#env = parts.env ?? process.env
     this.#notifier = parts.notifier ?? openNotifier(this.#env, error => parts.log.debug({ reason: describe(error) }, 'the service manager was not told'))
     this.#folder = this.#env['RUNTIME_DIRECTORY']?.split(':')[0] || undefined
-    this.#status = { startedAt: parts.clock.wall(), selfTest: 'pending', broker: 'pending' }
+    this.#status = { startedAt: parts.clock.wall(), startedUpMs: this.#upMs(), selfTest: 'pending', broker: 'pending' }
   }
 
   /** Whether this process runs as the service, so that an updater judges it by its self-test. */
@@ -102,14 +105,18 @@ export class Service implements AsyncDisposable {
       const talking = this.#talkedAt !== undefined && now - this.#talkedAt < TALK_TAIL_MS
       if (talking && (lockedAt === undefined || now - lockedAt > RENEW_MS)) {
         lockedAt = now
-        this.#write(path => setTalking(true, path), 'talking')
+        this.#write(path => setTalking(true, path, this.#upMs()), 'talking')
       } else if (!talking && lockedAt !== undefined) {
         lockedAt = undefined
         this.#write(path => setTalking(false, path), 'talking')
-        void this.#tell({ lastTalkAt: clock.wall() })
+        void this.#tell({ lastTalkAt: clock.wall(), lastTalkUpMs: this.#upMs() })
       }
     })
     if (lockedAt !== undefined) this.#write(path => setTalking(false, path), 'talking')
+  }
+
+  #upMs(): number {
+    return (this.#parts.upMs ?? uptimeMs)()
   }
 
   #tell(change: Partial<Status>): Promise<void> {

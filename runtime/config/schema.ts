@@ -16,6 +16,8 @@ const bundleSettings = z.strictObject({
   path: z.string().min(1).optional(),
   /** Bundles that may be changed over to from afar (`bundle-use`), a folder each. */
   folder: z.string().min(1).default('/var/lib/parley/bundles'),
+  /** A folder with an ONNX Runtime that was built on this device, with TensorRT or CUDA. Undefined: the one that is shipped, for the CPU. */
+  onnxruntime: z.string().regex(/^\//, 'an absolute path of a folder').optional(),
   /** Rungs of the ladder to try, in order. */
   providers: z.array(z.enum(['tensorrt', 'cuda', 'cpu'])).min(1).default(['tensorrt', 'cuda', 'cpu']),
 })

@@ -1,4 +1,5 @@
 import { loadBundle } from '../../models/bundle/load.js'
+import { engineOptions, ownOnnxruntime } from '../compose/engine-options.js'
 import type { Config } from '../config/schema.js'
 import { quantile } from '../conversation/statistics.js'
 import { figure, type Check } from './check.js'
@@ -23,13 +24,15 @@ export function modelChecks(config: Config, folder: string): Check[] {
       look: async () => {
         const { openSession } = await import('../../models/engine/index.js')
         const startedAt = performance.now()
-        await using session = await openSession(folder, { providers: config.bundle.providers, selfTest: 'never' }) // its own check is below
+        await using session = await openSession(folder, { ...(await engineOptions(config, folder)), selfTest: 'never' }) // its own check is below
         const startMs = performance.now() - startedAt
         const times: number[] = []
         for (let i = 0; i < STEPS; i++) times.push((await session.step({ at: i * 80, audio: new Float32Array(session.tickSamples) })).stepMs)
         const p95 = quantile(times, 0.95) ?? Infinity
         const refused = session.refusals.map(r => `${r.provider}: ${r.reason}`).join('; ')
         const seen = `${session.provider}${refused ? ` (refused: ${refused})` : ''}; ready in ${figure(startMs)} ms; a step takes ${figure(quantile(times, 0.5) ?? 0)} ms, p95 ${figure(p95)}`
+        const own = ownOnnxruntime(config)
+        if (own !== undefined && session.provider === 'cpu') return { state: 'warn', seen, mend: `${own} was named and no GPU ran the model: docs/jetson-checklist.md, its first lines` }
         return p95 <= STEP_LIMIT_MS ? { state: 'ok', seen } : { state: 'warn', seen, mend: `of 80 ms; is something else using the processor? (top)` }
       },
     },
@@ -38,7 +41,7 @@ export function modelChecks(config: Config, folder: string): Check[] {
       look: async () => {
         const { openSession, runGolden } = await import('../../models/engine/index.js')
         const bundle = await loadBundle(folder)
-        await using session = await openSession(bundle, { providers: config.bundle.providers, selfTest: 'never' })
+        await using session = await openSession(bundle, { ...(await engineOptions(config, folder)), selfTest: 'never' })
         const { passed, missing, text, onsetMs } = await runGolden(session, bundle)
         if (passed) return { state: 'ok', seen: `"${text}"${onsetMs === undefined ? '' : `, ${figure(onsetMs)} ms after its end`}` }
         return { state: 'fail', seen: `missing: ${missing.join(', ')}`, mend: 'the bundle or this build of ONNX Runtime is not what was tested: install again' }
@@ -47,18 +50,19 @@ export function modelChecks(config: Config, folder: string): Check[] {
   ]
 }
 
-/** Where the nodes of each graph really ran. `wrapper`: the ready engine that TensorRT loads in the place of the step graph. */
-export async function placements(config: Config, folder: string, wrapper?: string): Promise<{ graph: string; provider: string; nodes: string; strays: readonly string[] }[]> {
-  const { placement } = await import('../../models/ladder/index.js')
+/** Where the nodes of each graph really ran; TensorRT loads its ready engine in the place of the step graph, as at a start. */
+export async function placements(config: Config, folder: string): Promise<{ graph: string; provider: string; nodes: string; strays: readonly string[] }[]> {
+  const { ortBackend, placement } = await import('../../models/ladder/index.js')
   const bundle = await loadBundle(folder)
+  const { tensorrtWrapper } = await engineOptions(config, folder)
   const rows = []
   for (const [name, graph] of Object.entries(bundle.manifest.graphs)) {
     for (const provider of config.bundle.providers) {
       const file = provider === 'cpu' ? graph.files.cpu ?? graph.files.any : graph.files.trt ?? graph.files.any
       if (!file) continue
-      const loaded = provider === 'tensorrt' && name === 'step' && wrapper !== undefined ? wrapper : bundle.path(file.path)
+      const loaded = provider === 'tensorrt' && name === 'step' && tensorrtWrapper !== undefined ? tensorrtWrapper : bundle.path(file.path)
       try {
-        const { nodes, strays } = await placement(loaded, provider)
+        const { nodes, strays } = await placement(loaded, provider, ortBackend(ownOnnxruntime(config)))
         rows.push({ graph: name, provider, nodes: Object.entries(nodes).map(([p, n]) => `${p} ${n}`).join(', '), strays })
       } catch (error) {
         rows.push({ graph: name, provider, nodes: `refused: ${error instanceof Error ? error.message : String(error)}`, strays: [] })

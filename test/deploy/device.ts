@@ -21,6 +21,10 @@ export class DeviceAndVendor {
   readonly lines: string[] = []
   /** Whether what is started answers its golden utterance. */
   answers = true
+  /** Whether what is started has met its broker. */
+  broker: Status['broker'] = 'reached'
+  /** What its clock says. */
+  wall = (): number => Date.now()
 
   private constructor(readonly root: string, readonly vendor: Vendor, readonly first: string) {}
 
@@ -51,7 +55,7 @@ export class DeviceAndVendor {
   /** One run of the updater, as its timer makes it. */
   async update(): Promise<number> {
     const io = { out: (line: string) => void this.lines.push(line), wall: () => Date.now() }
-    return updateMain(['advance'], io, { root: this.root, clock: systemClock, restart: () => this.#start() })
+    return updateMain(['advance'], io, { root: this.root, clock: { ...systemClock, wall: () => this.wall() }, restart: () => this.#start() })
   }
 
   async current(): Promise<string> {
@@ -60,7 +64,7 @@ export class DeviceAndVendor {
 
   async #start(): Promise<void> {
     const release = await this.current()
-    const status: Status = { release, startedAt: 0, selfTest: this.answers || release === this.first ? 'passed' : 'failed', broker: 'reached' }
+    const status: Status = { release, startedAt: 0, selfTest: this.answers || release === this.first ? 'passed' : 'failed', broker: this.broker }
     await writeStatus(status, join(this.root, 'run/parley/status.json'))
   }
 }

@@ -1,11 +1,12 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { lastFailure } from '../../deploy/fallback/why.js'
 import { SoundServer } from '../../drivers/room/sound-server.js'
 import { list, listTable } from '../../runtime/fleet/list.js'
 import { Owner } from '../../runtime/fleet/owner.js'
@@ -34,6 +35,9 @@ for (const [note, why] of [
   [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '3' }, 'wrong-configuration'],
   [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '4' }, 'missing-device'],
   [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '1' }, 'failed'],
+  [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '203' }, 'broken-installation'],
+  [{ SERVICE_RESULT: 'signal', EXIT_CODE: 'killed', EXIT_STATUS: 'SEGV' }, 'crashed'],
+  [{ SERVICE_RESULT: 'resources' }, 'unknown'],
   [{ SERVICE_RESULT: 'core-dump', EXIT_CODE: 'dumped', EXIT_STATUS: 'SEGV' }, 'crashed'],
   [{ SERVICE_RESULT: 'timeout', EXIT_CODE: 'killed', EXIT_STATUS: 'TERM' }, 'start-too-slow'],
   [{ SERVICE_RESULT: 'success' }, 'unknown'],
@@ -43,10 +47,31 @@ for (const [note, why] of [
     await writeFile(join(folder, 'fallback.env'), "BROKER_HOST='b.local'\nBROKER_PORT='8883'\nROOT_TOPIC='parley/v1/s/d'\nCA='/ca'\nCERT='/cert'\nKEY='/key'\n")
     await run('sh', [join(SCRIPTS, 'note-stop.sh')], { env: { ...env, ...note } })
     await run('sh', [join(SCRIPTS, 'fallback.sh')], { env })
+    if (note.SERVICE_RESULT !== 'success') t.equal(lastFailure(await readFile(join(folder, 'last-failure'), 'utf8'))?.why, why, 'the doctor says the same')
     t.match(await calls(), /aplay -q .*out-of-service\.wav/)
     t.match(await calls(), new RegExp(`mosquitto_pub -h b\\.local -p 8883 -t parley/v1/s/d/out-of-service -q 1 -r .*"why":"${why}".*--cafile /ca --cert /cert --key /key`))
   })
 }
+
+/** Every write to this file ends as on a full disk. */
+const full = (path: string): Promise<void> => symlink('/dev/full', path)
+const stopped = (env: NodeJS.ProcessEnv, result: string, status: string): Promise<unknown> => run('sh', [join(SCRIPTS, 'note-stop.sh')], { env: { ...env, SERVICE_RESULT: result, EXIT_CODE: 'exited', EXIT_STATUS: status } })
+
+t.test('on a full disk the reason of this stop is told, not that of the last one', async t => {
+  const { env, folder } = await device(t)
+  await stopped(env, 'exit-code', '3')
+  await full(join(folder, 'last-failure.new'))
+  await stopped(env, 'watchdog', 'KILL')
+  t.match(await readFile(join(folder, 'last-failure'), 'utf8'), /^result=watchdog code=exited status=KILL at=\S+ +\.\n$/)
+  t.match((await run('sh', [join(SCRIPTS, 'fallback.sh')], { env })).stderr, /out of service: stalled \(result=watchdog .*Z\)\n/)
+})
+
+t.test('where not even that can be written, no reason is told instead of a wrong one', async t => {
+  const { env, folder } = await device(t)
+  for (const name of ['last-failure', 'last-failure.new']) await full(join(folder, name))
+  await stopped(env, 'watchdog', 'KILL')
+  t.match((await run('sh', [join(SCRIPTS, 'fallback.sh')], { env })).stderr, /out of service: unknown \(nothing was noted\)/)
+})
 
 t.test('without a broker it still speaks', async t => {
   const { env, calls } = await device(t)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { drift } from '../../deploy/install/drift.js'
 import { copyDependencies } from '../../deploy/install/dependencies.js'
 import { ROOT, sourceTree } from './tree.js'
 
@@ -51,6 +52,23 @@ t.test('run again, it changes nothing, and leaves the owner\'s settings alone', 
   t.same(await everything(root), before)
   t.equal(await readFile(join(root, 'etc/parley/parley.toml'), 'utf8'), '# mine\n')
   t.equal((await stat(join(root, 'etc/systemd/system/parley.service'))).mtimeMs, unit)
+})
+
+t.test('what an update leaves as it was is found, and running the release\'s own installer mends it', { skip }, async t => {
+  const from = await sourceTree(t, '')
+  const root = await emptyRoot(t)
+  await install(from, root, '--audio', 'pulse', '--node', process.execPath)
+  t.same(await drift(root), [])
+  const ours = (await everything(root)).filter(n => /^(opt\/parley\/guard\/[^n]|(etc|usr\/lib)\/(systemd|sysusers|tmpfiles|udev|pulse|pipewire).*parley)/.test(n))
+  const files = await Promise.all(ours.map(async n => ((await lstat(join(root, n))).isFile() ? n : undefined)))
+  // Each of them spoilt, and each of them found: so the list is whole.
+  const spoilt = files.filter(n => n !== undefined && !n.endsWith('/notify.conf')) as string[]
+  for (const name of spoilt) await writeFile(join(root, name), 'old')
+  t.same(await drift(root), spoilt)
+  await run('sh', [join(root, 'opt/parley/current/app/deploy/install.sh'), '--root', root], { env: { ...process.env, PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } })
+  t.same(await drift(root), [])
+  await rm(join(root, 'etc/systemd/system/parley-light.service'))
+  t.same(await drift(root), ['etc/systemd/system/parley-light.service'], 'one that is not there at all')
 })
 
 t.test('--dry-run says what it would do and does nothing', { skip }, async t => {

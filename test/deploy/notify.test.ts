@@ -1,8 +1,9 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { createInterface, type Interface } from 'node:readline'
 import t, { type Test } from 'tap'
 import { ManualClock } from '../../base/clock.js'
@@ -53,6 +54,47 @@ t.test('a service manager that is gone is an error for the log, not for the voic
   const errors: unknown[] = []
   openNotifier({ NOTIFY_SOCKET: '/nowhere/at/all' }, error => errors.push(error)).send('READY=1')
   t.equal(errors.length, 1)
+})
+
+/** The same module at a place where no addon was built. */
+async function withoutAddon(t: Test): Promise<typeof openNotifier> {
+  const folder = await mkdtemp(join(tmpdir(), 'parley-notify-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  await writeFile(join(folder, 'package.json'), '{"type":"module"}')
+  await copyFile(join(ROOT, 'dist/deploy/notify/notify.js'), join(folder, 'notify.js'))
+  return ((await import(join(folder, 'notify.js'))) as { openNotifier: typeof openNotifier }).openNotifier
+}
+
+const noProgram = spawnSync('systemd-notify', ['--version']).status === 0 ? false : 'systemd-notify is missing here'
+
+t.test('without the addon the real systemd-notify brings each message, for this process', { skip: noProgram || noPython }, async t => {
+  const name = `@parley-program-${process.pid}`
+  const next = await listener(t, name)
+  const notifier = (await withoutAddon(t))({ ...process.env, NOTIFY_SOCKET: name }, error => t.fail(String(error)))
+  t.equal(notifier.way, 'program')
+  notifier.send('READY=1', statusLine('listening, at last'))
+  const message = (await next()).split('\\n')
+  for (const line of ['READY=1', 'STATUS=listening, at last', `MAINPID=${process.pid}`]) t.ok(message.includes(line), `${line} in ${message.join(' | ')}`)
+  notifier.send('WATCHDOG=1')
+  t.equal(await next(), 'BARRIER=1', 'it waits until the first was read')
+  t.match(await next(), /(^|\\n)WATCHDOG=1(\\n|$)/)
+})
+
+t.test('the program gets each line as one argument, whatever is in it, and the socket\'s name', async t => {
+  const open = await withoutAddon(t)
+  const folder = await mkdtemp(join(tmpdir(), 'parley-notify-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const said = join(folder, 'said')
+  await writeFile(join(folder, 'systemd-notify'), `#!/bin/sh\n{ printf '%s\\n' "$NOTIFY_SOCKET" "$@"; } >'${said}.new' && mv '${said}.new' '${said}'\n`, { mode: 0o755 })
+  open({ PATH: `${folder}:${process.env['PATH']}`, NOTIFY_SOCKET: '/run/systemd/notify' }).send('STATUS=builds the engine; $(reboot)')
+  while (!existsSync(said)) await delay(10)
+  t.same((await readFile(said, 'utf8')).trim().split('\n'), ['/run/systemd/notify', `--pid=${process.pid}`, 'STATUS=builds the engine; $(reboot)'])
+})
+
+t.test('without addon and without program it is an error for the log, not for the voice', async t => {
+  const open = await withoutAddon(t)
+  const error = await new Promise<unknown>(resolve => open({ PATH: '/nowhere', NOTIFY_SOCKET: '/run/systemd/notify' }, resolve).send('READY=1'))
+  t.match(error, { code: 'ENOENT', path: 'systemd-notify' })
 })
 
 t.test('without systemd nothing is sent', async t => {

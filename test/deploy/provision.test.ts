@@ -1,13 +1,16 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { parse } from 'smol-toml'
 import t, { type Test } from 'tap'
 import { provisionMain, type ProvisionHost } from '../../deploy/provision/main.js'
 import type { SoundChecks } from '../../deploy/provision/checks.js'
+import { Authority } from '../rig/authority.js'
 
+const MAIN = fileURLToPath(new URL('../../runtime/cli/main.js', import.meta.url))
 const ANSWERS = 'device = "kiosk-7"\nsite = "north"\nvolume = 45\n[facts]\ncafe = "left of the entrance"\n[broker]\nurl = "mqtts://b.local:8884"\nca = "/etc/parley/keys/ca.pem"\ncert = "/etc/parley/keys/device.pem"\n'
 const good: SoundChecks = { setVolume: async () => {}, speakAndListen: async () => ({ noiseDb: -55, heardDb: -20 }), echoDb: async () => 24, golden: async () => ({ passed: true, firstSoundMs: 412 }) }
 
@@ -53,6 +56,16 @@ t.test('a check that throws fails alone', async t => {
   t.match(lines[0], /\[FAIL\] echo: busy[\s\S]*\[ ok \] golden/)
 })
 
+t.test('on a Jetson the summary says which, and what it lacks', async t => {
+  const { root, run, lines } = await device(t)
+  await cp(fileURLToPath(new URL('../../../test/deploy/orin-nano', import.meta.url)), root, { recursive: true })
+  t.equal(await run(), 0)
+  t.match(lines[0], /\[ ok \] Jetson: NVIDIA Jetson Orin Nano.*TensorRT 10\.3/)
+  await writeFile(join(root, 'var/lib/dpkg/status'), '')
+  t.equal(await run(), 0)
+  t.match(lines[1], /\[warn\] Jetson: .*TensorRT is missing.*\n +-> sudo apt-get install nvidia-jetpack/)
+})
+
 t.test('--no-sound makes no noise', async t => {
   const { run } = await device(t)
   const fail = async (): Promise<never> => t.fail('made a noise') as never
@@ -71,10 +84,94 @@ t.test('missing answers are named before anything is written', async t => {
   await t.rejects(stat(join(root, 'etc')), { code: 'ENOENT' })
 })
 
+/** A person who answers in turn, and presses return after that. */
+const person = (...said: string[]): NonNullable<ProvisionHost['ask']> => async () => said.shift() ?? ''
+
+t.test('a person is asked for everything, and what he presses return at is the default', async t => {
+  const { root, ask, lines } = await device(t)
+  t.equal(await ask({ ask: person('kiosk-9', 'south', 'opening hours: 8 to 20', 'cafe : left: of the entrance', '', 'mqtts://b.local:8883', '/etc/ca.pem', '', 'https://u.example/p', '35') }), 0)
+  t.match(parse(await readFile(join(root, 'etc/parley/parley.toml'), 'utf8')), {
+    facts: { opening_hours: '8 to 20', cafe: 'left: of the entrance' }, playout: { volume: 0.35 }, update: { from: 'https://u.example/p' },
+    telemetry: { site: 'south', device: 'kiosk-9', broker: { url: 'mqtts://b.local:8883', ca: '/etc/ca.pem' } },
+  })
+  t.match(lines.at(-1), /facts +opening_hours, cafe\n +broker +mqtts:\/\/b\.local:8883\n +updates +https/)
+})
+
+t.test('run again, what is set already is proposed and kept', async t => {
+  const { root, run, ask } = await device(t)
+  await run()
+  const before = parse(await readFile(join(root, 'etc/parley/parley.toml'), 'utf8'))
+  const asked: string[] = []
+  t.equal(await ask({ ask: async question => { asked.push(question); return '' } }), 0)
+  for (const standard of ['[kiosk-7]', '[north]', '[mqtts://b.local:8884]', '[/etc/parley/keys/ca.pem]', '[45]']) t.ok(asked.some(q => q.includes(standard)), standard)
+  t.same(parse(await readFile(join(root, 'etc/parley/parley.toml'), 'utf8')), before)
+})
+
+t.test('a wrong answer is told and asked for again, and not for ever', async t => {
+  const { ask, lines } = await device(t)
+  t.equal(await ask({ ask: person('kiosk 9!', 'kiosk-9', 'south', 'no colon', '', 'b.local', '-', '', '120', '50') }), 0)
+  for (const words of [/1 to 40 letters/, /a name, a colon/, /an address such as mqtts/, /0 to 100/]) t.ok(lines.some(l => words.test(l)), String(words))
+  await t.rejects(ask({ ask: async () => '???' }), { code: 'bad-config' })
+})
+
+t.test('the prompt is said again, louder or softer, until the person hears it well; that volume is kept', async t => {
+  const { root, ask, lines } = await device(t)
+  const volumes: number[] = []
+  const sound = { ...good, setVolume: async (percent: number) => void volumes.push(percent) }
+  t.equal(await ask({ sound, ask: person('k', 's', '', '', '', '50', 'louder', 'l', 'softer', '') }), 0)
+  t.same(volumes, [50, 65, 80, 65])
+  t.match(parse(await readFile(join(root, 'etc/parley/parley.toml'), 'utf8')), { playout: { volume: 0.65 } })
+  t.match(lines.at(-1), /volume +65 %/)
+})
+
+t.test('a claim in one file is taken to its place, and what is no claim is refused before anything is written', async t => {
+  await using authority = await Authority.create()
+  const claim = await authority.issue('claim/c-1')
+  const { root, run } = await device(t)
+  const file = join(root, 'stick.pem')
+  const answer = (): Promise<void> => writeFile(join(root, 'answers.toml'), `device = "d"\nsite = "s"\nclaimFile = "${file}"\n[broker]\nurl = "mqtts://b.local"\n`)
+  await answer()
+  const text = async (...paths: string[]): Promise<string> => (await Promise.all(paths.map(path => readFile(path, 'utf8')))).join('')
+  let used: string | undefined
+  const host: ProvisionHost = { claim: async (_identity, answers) => { used = answers.claim; return { seen: 's/d' } } }
+
+  const other = await authority.issue('lab/r1')
+  for (const [wrong, why] of [[await text(claim.cert), /has no key/], [await text(claim.key), /has no certificate/], [await text(claim.cert, other.key), /do not belong together/], [await text(other.cert, other.key), /is no claim: CN=lab\/r1/]] as const) {
+    await writeFile(file, wrong)
+    await t.rejects(run(host), { code: 'bad-config', message: why })
+    await t.rejects(stat(join(root, 'etc')), { code: 'ENOENT' })
+  }
+  await writeFile(file, await text(claim.cert, claim.key))
+  t.equal(await run(host), 0)
+  t.equal(used, 'c-1')
+  t.equal((await stat(join(root, 'etc/parley/keys/claim.key'))).mode & 0o777, 0o600)
+  t.equal((await readFile(join(root, 'etc/parley/keys/claim.pem'), 'utf8')).trim(), (await text(claim.cert)).trim())
+})
+
+t.test('answers that are piped into the command itself, a line each', async t => {
+  const { root } = await device(t)
+  const said = await piped(['--root', root, '--no-sound'], 'kiosk-9\nsouth\ncafe: left\n\n-\n\n45\n')
+  t.equal(said.code, 0, said.err)
+  t.match(said.out, /Name of this device.*Name of the site.*Volume in percent \[60\]: PARLEY\n +device +kiosk-9[\s\S]*READY\n$/s)
+  t.match(parse(await readFile(join(root, 'etc/parley/parley.toml'), 'utf8')), { facts: { cafe: 'left' }, playout: { volume: 0.45 } })
+})
+
+t.test('where nobody answers, the command says which question, and that a file is the way without a person', async t => {
+  const { root } = await device(t)
+  t.match(await piped(['--root', root, '--no-sound'], 'kiosk-9\n'), { code: 3, err: /nobody answered: Name of the site.*--from FILE/ })
+})
+
+function piped(args: readonly string[], input: string): Promise<{ code: number; out: string; err: string }> {
+  return new Promise(resolve => {
+    const child = execFile(process.execPath, [MAIN, 'provision', ...args], { timeout: 60_000 }, (error, out, err) => resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, out, err }))
+    child.stdin?.end(input)
+  })
+}
+
 t.test('a person is asked when there is no file', async t => {
   const { ask, lines } = await device(t)
   t.equal(await ask({ ask: async question => (/device/.test(question) ? 'kiosk-9' : /site/.test(question) ? 'south' : '') }), 0)
-  t.match(lines[0], /kiosk-9[\s\S]*60 %/)
+  t.match(lines.at(-1), /kiosk-9[\s\S]*60 %/)
 })
 
 t.test('an answer cannot smuggle commands into the fallback\'s shell', async t => {

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import t from 'tap'
 import { fetchSmall } from '../../deploy/update/source.js'
 import { TimeFloor } from '../../deploy/update/time-floor.js'
@@ -29,6 +29,31 @@ t.test('rollback: an older release that was once properly signed is refused', as
   await back()
   await t.rejects(vendor.ask(trust), REFUSED)
   await t.rejects(vendor.ask(vendor.device()), REFUSED, 'also after a start')
+})
+
+t.test('every release that was seen is remembered, not the first alone: after a start the one before the last is refused', async t => {
+  const vendor = await Vendor.open(t)
+  await vendor.release('one')
+  t.equal(await vendor.ask(vendor.device()), 'one')
+  await vendor.release('two')
+  const back = await vendor.keep('metadata/timestamp.json')
+  await vendor.release('three')
+  t.equal(await vendor.ask(vendor.device()), 'three')
+  await back()
+  await t.rejects(vendor.ask(vendor.device()), REFUSED)
+})
+
+t.test('a root that was followed holds after a start, also where its file is not shown any more', async t => {
+  const vendor = await Vendor.open(t)
+  await vendor.release('one')
+  t.equal(await vendor.ask(vendor.device()), 'one')
+  const back = await vendor.keep('metadata/timestamp.json')
+  await vendor.repository.rotate('timestamp', { signers: vendor.named('targets2'), threshold: 1 }, vendor.named('a', 'b'))
+  await vendor.repository.publish({ snapshot: vendor.named('snapshot'), timestamp: vendor.named('targets2') })
+  t.equal(await vendor.ask(vendor.device()), 'one')
+  await rm(vendor.path('metadata/2.root.json'))
+  await back()
+  await t.rejects(vendor.ask(vendor.device()), REFUSED, 'signed by the withdrawn key')
 })
 
 t.test('freeze: a server that shows the same old state for ever is noticed when its timestamp expires', async t => {

@@ -20,6 +20,8 @@ const MINUTE = 60_000
 async function device(of: { next?: Made; host?: Partial<UpdateHost>; settings?: object; see?: Partial<Observation> } = {}) {
   const disk = new SimDisk(seeded(3))
   const clock = new ManualClock(Date.UTC(2026, 0, 1))
+  /** What somebody has set the clock forward by, ms, and which start of the machine it is. */
+  const set = { forwardMs: 0, boot: 'first', bootedAt: clock.now() }
   const source = new MemorySource(old, next, ...(of.next ? [of.next] : []))
   const events: UpdateEvent[] = []
   const seen: { -readonly [K in keyof Observation]: Observation[K] } = { release: next.hash, selfTest: 'passed', broker: 'reached', quietMs: 1e9, silentMs: 1e9, ...of.see }
@@ -43,8 +45,9 @@ async function device(of: { next?: Made; host?: Partial<UpdateHost>; settings?: 
     ...of.host,
   }
   const settings = updateSettings.parse({ quietMinutes: 10, reserveMegabytes: 0, ...of.settings })
-  const updater = new Updater({ disk, layout, source, host, clock, settings, arch: 'x64' })
-  return { disk, clock, source, events, seen, host, updater, current: () => currentRelease(disk, layout), state: async () => (await readJournal(disk, layout)).state, restarts: () => restarts }
+  const wall = { now: () => clock.now(), wall: () => clock.wall() + set.forwardMs, sleep: clock.sleep.bind(clock) }
+  const updater = new Updater({ disk, layout, source, host, clock: wall, uptime: () => ({ boot: set.boot, ms: clock.now() - set.bootedAt }), settings, arch: 'x64' })
+  return { disk, clock, set, source, events, seen, host, updater, current: () => currentRelease(disk, layout), state: async () => (await readJournal(disk, layout)).state, restarts: () => restarts }
 }
 
 t.test('a good release is fetched, switched to, tried and committed, and the old one is kept', async t => {
@@ -167,6 +170,32 @@ t.test('a trial that never ends is undone after its limit', async t => {
   await d.clock.advance(241 * MINUTE)
   await d.updater.advance(signal)
   t.equal(await d.current(), old.hash)
+})
+
+t.test('a clock that is set forward during a trial neither ends the broker\'s grace nor the trial', async t => {
+  const d = await device({ see: { broker: 'pending' } })
+  t.match(await d.updater.advance(signal), { state: 'trial', waiting: 'the broker' })
+  d.set.forwardMs = 365 * 24 * 60 * MINUTE
+  t.match(await d.updater.advance(signal), { waiting: 'the broker' }, 'a year in no time is no hour')
+  d.set.forwardMs = -d.set.forwardMs
+  await d.clock.advance(59 * MINUTE)
+  t.match(await d.updater.advance(signal), { waiting: 'the broker' })
+  await d.clock.advance(2 * MINUTE)
+  t.same(await d.updater.advance(signal), { state: 'idle' }, 'the grace ends when it is over, also with the clock set back')
+})
+
+t.test('a trial goes on over restarts of the machine: its time adds up', async t => {
+  const d = await device({ see: { selfTest: 'pending' } })
+  await d.updater.advance(signal)
+  for (const boot of ['second', 'third', 'fourth']) {
+    await d.clock.advance(70 * MINUTE)
+    t.match(await d.updater.advance(signal), { state: 'trial' })
+    Object.assign(d.set, { boot, bootedAt: d.clock.now() })
+    t.match(await d.updater.advance(signal), { state: 'trial' })
+  }
+  await d.clock.advance(31 * MINUTE)
+  await d.updater.advance(signal)
+  t.equal(await d.current(), old.hash, '3 times 70 and 31 minutes are more than 240')
 })
 
 t.test('once the new release has answered, pulling the plug does not count against it', async t => {

@@ -1,0 +1,34 @@
+import { detect } from '../../deploy/jetson/detect.js'
+import { jetsonFinding } from '../../deploy/jetson/finding.js'
+import type { LocalMachine } from '../../deploy/jetson/machine.js'
+import { budget, readThermal } from '../../deploy/jetson/power.js'
+import { enginesOf } from '../compose/engine-options.js'
+import type { Config } from '../config/schema.js'
+import { figure, type Check } from './check.js'
+
+/** Nothing on another machine. `bundle` and `engines`: folders. */
+export async function jetsonChecks(config: Config, machine: LocalMachine, bundle: string, engines: string): Promise<Check[]> {
+  const found = await detect(machine)
+  if (!found) return []
+  return [
+    { what: 'Jetson', needed: false, look: async () => (await jetsonFinding(machine)) ?? { state: 'ok', seen: 'none' } },
+    {
+      what: 'power and heat', needed: false,
+      look: async () => {
+        const thermal = await readThermal(machine)
+        const { temperature, throttleAt, throttled, powerMode } = thermal
+        const seen = `power mode ${powerMode ?? 'unknown'}, ${temperature === undefined ? 'temperature unknown' : `${figure(temperature)} °C`}${throttleAt === undefined ? '' : `, it slows at ${figure(throttleAt)}`}`
+        const { reason } = budget(thermal)
+        if (reason === undefined) return { state: 'ok', seen }
+        return { state: 'warn', seen: throttled ? `${seen}: ${reason}` : `${seen}: hot`, mend: 'its fan, air and shade: tegrastats; the power mode: sudo nvpmodel -q, and -m to change it' }
+      },
+    },
+    ...(found.tensorrt === undefined ? [] : [{
+      what: 'engine', needed: false,
+      look: async () => {
+        const ready = await enginesOf(config, engines, machine).ready(bundle)
+        return ready === undefined ? { state: 'warn', seen: `none for this bundle in ${engines}: it runs slower`, mend: 'sudo parley engines build' } as const : { state: 'ok', seen: ready } as const
+      },
+    }]),
+  ]
+}
