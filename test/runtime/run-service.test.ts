@@ -116,7 +116,7 @@ stateS = 1
   const first = await start()
   await eventually('the updater may judge it', async () => (await json(status)).broker === 'reached')
   t.equal((await json(status)).selfTest, 'passed', 'the golden utterance was answered')
-  t.match(await ask('logs', { lines: 50 }), { ok: true, result: { lines: [/listening/] } })
+  t.ok((await ask('logs', { lines: 50 })).result.lines.some((line: string) => line.includes('listening')), 'its log can be read')
   t.match(await ask('bundle-use', { name: 'other' }), { ok: true })
   t.equal(await first.exit, 75, 'it wants to be started again')
 
