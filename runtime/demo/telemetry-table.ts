@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.js'
 import type { ConversationEvent } from '../conversation/events.js'
 import type { HealthReport } from '../health/health.js'
+import { usageOf } from '../health/processes.js'
 import { LiveSource } from '../telemetry/live-source.js'
 import { METRICS, type MetricKey } from '../telemetry/metrics.js'
 import { Observer } from '../telemetry/observer.js'
@@ -38,7 +39,7 @@ export class TelemetryTable {
   /** The row of now; the first comes with its head. */
   rows(health: HealthReport, respawns: number): string[] {
     this.#source.health(health, respawns)
-    this.#registry.set('memory', process.memoryUsage.rss())
+    this.#registry.set('memory', usageOf(process.pid).rssMb * 2 ** 20)
     const line = (cell: (key: MetricKey, head: string) => string): string =>
       SHOWN.map(([key, head]) => cell(key, head).padStart(Math.max(head.length, WIDTHS[METRICS[key].unit] ?? 0))).join('  ')
     const head = this.#headShown ? [] : [`  telemetry  ${line((_, head) => head)}`]

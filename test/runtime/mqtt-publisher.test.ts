@@ -98,6 +98,7 @@ t.test('a stop that the broker refuses is not sent again and again', async t => 
   await using broker = await Broker.start({ extra: [`acl_file ${aclFile}`, 'log_type all'] })
   await using publisher = await connected(broker.url)
   await t.rejects(publisher.publish('robot/stop', 'stop', { qos: 1, expiryS: 10, keepMs: 5_000 }), { message: /Not authorized/i })
+  await eventually('the broker has written it down', () => /Denied PUBLISH/.test(broker.output))
   await wait(200)
   t.equal(broker.output.match(/Denied PUBLISH/g)?.length, 1)
 })

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { ManualClock } from '../../base/clock.js'
 import { Commands } from '../../runtime/commands/commands.js'
+import type { Message } from '../../runtime/telemetry/link/link.js'
 import { topicsOf } from '../../runtime/telemetry/topics.js'
 import { FakeApi } from './fake-device.js'
 import { Folder, eventually, silent } from './kit.js'
@@ -21,7 +22,7 @@ class SlowApi extends FakeApi {
 interface Desk extends AsyncDisposable {
   readonly clock: ManualClock
   readonly api: SlowApi
-  ask(name: string, args: object, expiryS?: number): Promise<any>
+  ask(name: string, args: object, more?: Partial<Message>): Promise<any>
 }
 
 async function desk(): Promise<Desk> {
@@ -32,9 +33,9 @@ async function desk(): Promise<Desk> {
   let count = 0
   return {
     clock, api,
-    ask: async (name, args, expiryS) => {
+    ask: async (name, args, more = {}) => {
       const correlationData = Buffer.from(String(count++))
-      wire.deliver(`${topics.command}/${name}`, args, clock.now(), { responseTopic: `${topics.reply}/test`, correlationData, ...(expiryS === undefined ? {} : { expiryS }) })
+      wire.deliver(`${topics.command}/${name}`, args, clock.now(), { responseTopic: `${topics.reply}/test`, correlationData, ...more })
       const answer = () => wire.published.find(p => p.options.correlationData?.equals(correlationData))
       await eventually(`an answer to ${name}`, () => answer() !== undefined)
       return answer()!.body
@@ -50,8 +51,8 @@ async function desk(): Promise<Desk> {
 t.test('a command that expires while it waits behind another is answered `expired`, and not carried out', async t => {
   await using at = await desk()
   const first = at.ask('say', { text: 'first' })
-  const late = at.ask('volume', { volume: 0.1 }, 2)
-  const patient = at.ask('volume', { volume: 0.2 }, 60)
+  const late = at.ask('volume', { volume: 0.1 }, { expiryS: 2 })
+  const patient = at.ask('volume', { volume: 0.2 }, { expiryS: 60 })
   await at.clock.advance(2_000)
   at.api.letGo()
   t.match(await first, { ok: true })
@@ -69,4 +70,10 @@ t.test('the seventeenth command that waits is answered `busy` at once; the sixte
   for (const answer of await Promise.all(asked)) t.match(answer, { ok: true })
   t.same(at.api.did, ['stop', ...Array.from({ length: 16 }, (_, n) => `say ${n}`)])
   t.match(await at.ask('say', { text: 'later' }), { ok: true }, 'there is room again')
+})
+
+t.test('a command that the broker had kept is answered `retained`, and not carried out', async t => {
+  await using at = await desk()
+  t.match(await at.ask('volume', { volume: 0.1 }, { retain: true }), { ok: false, error: { code: 'retained', hint: /without the retain flag/ } })
+  t.same(at.api.did, [])
 })

@@ -8,11 +8,10 @@ import { Folder, Listener, eventually, greeted, wait } from './kit.js'
 const ROOT = 'parley/v1/lab/r1'
 const REPLY = `${ROOT}/reply/test`
 
-async function ask(owner: Listener, name: string, body: unknown, options: { id?: Buffer; retain?: boolean; replyTo?: string; trace?: string } = {}): Promise<any> {
+async function ask(owner: Listener, name: string, body: unknown, options: { id?: Buffer; replyTo?: string; trace?: string } = {}): Promise<any> {
   const correlationData = options.id ?? randomBytes(8)
   const seen = owner.heard.length
   await owner.publish(`${ROOT}/command/${name}`, body, {
-    retain: options.retain ?? false,
     properties: { responseTopic: options.replyTo ?? REPLY, correlationData, ...(options.trace ? { userProperties: { traceparent: options.trace } } : {}) },
   })
   const answer = await owner.until(h => owner.heard.indexOf(h) >= seen && h.topic === REPLY && h.packet.properties?.correlationData?.equals(correlationData) === true, `an answer to ${name}`)
@@ -48,7 +47,7 @@ t.test('every command is answered, and bad ones change nothing', { timeout: 180_
     t.notMatch(text, /hunter2|what was said/)
   })
 
-  await t.test('unknown, malformed, invalid, oversized, retained, forbidden ones are told so', async t => {
+  await t.test('unknown, malformed, invalid, oversized, forbidden ones are told so', async t => {
     t.match(await ask(owner, 'dance', {}), { ok: false, error: { code: 'unknown-command' } })
     t.match(await ask(owner, 'constructor', {}), { ok: false, error: { code: 'unknown-command' } })
     t.match(await ask(owner, 'mute', { muted: true }), { ok: false, error: { code: 'forbidden' } })

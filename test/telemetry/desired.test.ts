@@ -9,8 +9,9 @@ import { Folder, Listener } from './kit.js'
 const ROOT = 'parley/v1/lab/r1'
 
 async function want(owner: Listener, payload: unknown, is: (reported: any) => boolean): Promise<any> {
+  const before = owner.heard.length
   await owner.publish(`${ROOT}/desired`, payload, { retain: true })
-  const found = await owner.until(h => h.topic === `${ROOT}/reported` && is(JSON.parse(h.payload.toString())), `reported after ${JSON.stringify(payload).slice(0, 80)}`)
+  const found = await owner.until(h => owner.heard.indexOf(h) >= before && h.topic === `${ROOT}/reported` && is(JSON.parse(h.payload.toString())), `reported after ${JSON.stringify(payload).slice(0, 80)}`)
   return JSON.parse(found.payload.toString())
 }
 

@@ -34,7 +34,7 @@ export function settingsFor(url: string, folder: string, more: Record<string, un
 /** Reconnects soon, so that tests are short; the jitter has its own test. */
 export const soon = (): number => 0.02
 
-export async function startTelemetry(broker: Broker, folder: string, more: Record<string, unknown> = {}, clock: Clock = systemClock): Promise<Telemetry & { tell: Telling['tell'] }> {
+export async function startTelemetry(broker: Pick<Broker, 'url'>, folder: string, more: Record<string, unknown> = {}, clock: Clock = systemClock): Promise<Telemetry & { tell: Telling['tell'] }> {
   const source = new Telling()
   const telemetry = new Telemetry({ settings: settingsFor(broker.url, folder, more), source, clock, log: silent, version: '1.2.3', random: soon })
   await telemetry.start()

@@ -6,7 +6,7 @@ import { fleetMain } from '../../runtime/fleet/main.js'
 import type { FleetDevice } from '../../runtime/fleet/device.js'
 import { Broker } from '../rig/broker.js'
 import { startDevice, type TestConfig } from './fake-device.js'
-import { Folder, eventually } from './kit.js'
+import { Folder, eventually, greeted } from './kit.js'
 
 const RELEASE = 'a'.repeat(64)
 
@@ -33,7 +33,7 @@ async function site(devices: readonly string[], plan: object, install: (device: 
     }
     const { device: fake } = await startDevice(t, broker, own.path, { device }, { jobs: { update: { disturbs: false, interrupted: 'again', run } } })
     running.push(fake)
-    await eventually(`${device} is connected`, () => fake.telemetry.link.connected)
+    await greeted(fake.telemetry) // what is sent to one that has not subscribed yet is lost
   }
   const file = join(folder.path, 'plan.json')
   await writeFile(file, JSON.stringify({ id: 'spring', release: RELEASE, ...plan }))

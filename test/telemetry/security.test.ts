@@ -4,11 +4,13 @@ import t from 'tap'
 import { provision } from '../../runtime/fleet/provision.js'
 import { fleetMain } from '../../runtime/fleet/main.js'
 import { Authority, type Issued } from '../rig/authority.js'
-import { Folder, Listener, eventually, startTelemetry, wait } from './kit.js'
+import { Folder, Listener, eventually, startTelemetry } from './kit.js'
 import { secureBroker } from './secure-broker.js'
 
 const as = async (authority: Authority, who: Issued): Promise<{ ca: Buffer; cert: Buffer; key: Buffer; reconnectPeriod: number }> =>
   ({ ca: await readFile(authority.ca), cert: await readFile(who.cert), key: await readFile(who.key), reconnectPeriod: 0 })
+/** MQTT 5, 3.4.2.1. */
+const NOT_AUTHORIZED = 0x87
 const tls = (authority: Authority, url: string, who: Issued): Record<string, unknown> => ({ broker: { url, ca: authority.ca, ...who } })
 
 t.test('a device can neither read nor command another, and an owner can do both', { timeout: 180_000 }, async t => {
@@ -24,10 +26,13 @@ t.test('a device can neither read nor command another, and an owner can do both'
   await using thief = await Listener.open(broker.url, 'parley/v1/lab/r2/desired', await as(authority, r2))
   for (const filter of ['#', 'parley/v1/lab/r1/#', 'parley/v1/+/+/state', '$share/x/parley/v1/#']) await thief.client.subscribeAsync(filter, { qos: 1 }).catch(() => {})
   const before = owner.heard.length
+  const refusals: unknown[] = []
+  const refused = (error: unknown): void => void refusals.push(error)
   for (const topic of ['command/restart', 'desired', 'job', 'state', 'availability', 'turn', 'reply/x']) {
-    await thief.publish(`parley/v1/lab/r1/${topic}`, { evil: true }).catch(() => {}) // refused with a reason, which is an error here
+    await thief.publish(`parley/v1/lab/r1/${topic}`, { evil: true }).catch(refused)
   }
-  await thief.publish('homeassistant/device/lab/r1/config', {}).catch(() => {})
+  await thief.publish('homeassistant/device/lab/r1/config', {}).catch(refused)
+  t.match(refusals, Array(8).fill({ code: NOT_AUTHORIZED }), 'and is told so, each time')
   await thief.publish('parley/v1/lab/r2/state', { own: true })
   await owner.until(h => h.topic === 'parley/v1/lab/r2/state', 'what it says of itself, so that the test proves something')
   await device.sendState()
@@ -60,14 +65,14 @@ t.test('an expired, a revoked and a foreign certificate are each told by name, a
 t.test('a claim becomes a certificate once, is deleted, and works only for that', { timeout: 180_000 }, async t => {
   await using authority = await Authority.create()
   const [registrar, claim] = [await authority.issue('registrar'), await authority.issue('claim/c1')]
-  await using broker = await secureBroker(authority)
+  await using broker = await secureBroker(authority, {}, ['log_type all'])
   await using folder = await Folder.make()
   const kept = await Promise.all([readFile(claim.cert), readFile(claim.key)])
   const stop = new AbortController()
   const lines: string[] = []
   const argv = ['provision', '--broker', broker.url, '--ca', authority.ca, '--cert', registrar.cert, '--key', registrar.key, '--ca-key', authority.caKey, '--used', join(folder.path, 'used.json'), '--issued', join(folder.path, 'issued')]
   const serving = fleetMain(argv, { out: l => lines.push(l), err: l => lines.push(l), env: {}, signal: stop.signal })
-  await wait(1_500)
+  await eventually('the registrar listens', () => /Received SUBSCRIBE/.test(broker.output))
   const ask = (device: string): Promise<Issued> => provision({ broker: { url: broker.url, ca: authority.ca, ...claim }, claim: 'c1', site: 'lab', device, folder: join(folder.path, device), signal: AbortSignal.timeout(20_000) })
   const issued = await ask('r9')
   t.equal((await stat(issued.key)).mode & 0o777, 0o600)

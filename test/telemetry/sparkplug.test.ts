@@ -120,3 +120,23 @@ t.test('twenty rebirths asked for at once, among data: each birth begins at 0, a
   }
   await device.close()
 })
+
+t.test('when the link dies the broker tells the death of that very birth, and the next birth has a later number', { timeout: 60_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  await using gate = await Gate.to(broker.port)
+  gate.open()
+  await using owner = await Listener.open(broker.url, 'spBv1.0/#')
+  const { device } = await startDevice(t, gate, folder.path, { sparkplug: { group: 'lab', everyS: 1 } })
+  const numbers = (type: string): number[] => owner.heard.filter(h => h.topic.includes(`/${type}/`)).map(h => Number(theirs.decodePayload(h.payload).metrics!.find(m => m.name === 'bdSeq')?.value))
+  await eventually('born', () => numbers('NBIRTH').length === 1)
+  gate.shut()
+  await eventually('the death is told', () => numbers('NDEATH').length > 0)
+  gate.open()
+  await eventually('born again', () => numbers('NBIRTH').length > 1)
+  const [first, second] = numbers('NBIRTH')
+  t.equal(numbers('NDEATH')[0], first)
+  t.ok(second! > first!, `${first}, then ${second}`)
+  await device.close()
+  await eventually('dead', () => numbers('NDEATH').at(-1) === numbers('NBIRTH').at(-1))
+})

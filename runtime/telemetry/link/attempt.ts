@@ -1,4 +1,4 @@
-import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt'
+import mqtt, { type IClientOptions, type IConnackPacket, type IPublishPacket, type MqttClient } from 'mqtt'
 import type { BrokerSettings } from '../settings.js'
 import { connectError, readCredentials } from './credentials.js'
 
@@ -58,23 +58,25 @@ export async function attempt(broker: BrokerSettings, options: AttemptOptions, s
   client.on('disconnect', packet => { reason = packet.reasonCode })
   if (options.onMessage) client.on('message', options.onMessage)
   return new Promise((resolve, reject) => {
-    const giveUp = (error: unknown): void => {
+    // Ours alone are taken off again: with the client's own listeners gone, its timers would outlive it.
+    const settle = (): void => {
       signal.removeEventListener('abort', onAbort)
-      client.removeAllListeners('connect').removeAllListeners('close')
-      client.on('error', () => {}) // it may still say something while it ends
+      client.off('connect', onConnect).off('close', onClose)
+    }
+    const giveUp = (error: unknown): void => {
+      settle()
       client.end(true)
       reject(error instanceof Error && signal.aborted ? error : connectError(error))
     }
     let last: unknown
     const onAbort = (): void => giveUp(signal.reason)
-    client.on('error', error => { last = error })
-    client.once('close', () => giveUp(last ?? new Error('the connection was closed')))
-    client.once('connect', packet => {
-      signal.removeEventListener('abort', onAbort)
-      client.removeAllListeners('close').removeAllListeners('error')
-      client.on('error', () => {}) // `close` follows, with which the owner deals
+    const onClose = (): void => giveUp(last ?? new Error('the connection was closed'))
+    const onConnect = (packet: IConnackPacket): void => {
+      settle()
       resolve({ client, reason: () => reason, receiveMaximum: packet.properties?.receiveMaximum ?? 65_535, notAfter })
-    })
+    }
+    client.on('error', error => { last = error }) // for good: later `close` follows each, with which the owner deals
+    client.on('close', onClose).on('connect', onConnect)
     if (signal.aborted) giveUp(signal.reason)
     else signal.addEventListener('abort', onAbort, { once: true })
   })
