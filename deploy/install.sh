@@ -11,7 +11,8 @@ deploy/install.sh [options]        as root
   --trust FILE    the vendor's 1.root.json; without it no update is accepted
   --node FILE     the node to run with, 20.17 or newer (default: bin/node of the tree, then the one on the PATH)
   --audio alsa    the card belongs to parley alone (the default the first time: nothing between it and the microphone, 20 ms frames)
-  --audio pulse   a PipeWire or PulseAudio server that other programs use too; it must run for the user parley
+  --audio pulse   a PulseAudio server of the device's own (parley-sound.service) with an echo canceller; programs of root
+                  and of the group parley can use it, too
   --root DIR      into a folder instead of /: no packages, no running services
   --no-packages   no apt-get
   --dry-run       says what it would do, and does nothing
@@ -48,7 +49,7 @@ missing() { printf 'install.sh: %s\n' "$*" >&2; exit 4; }
 # Every change goes through here.
 do_it() { if [ "$dry" = yes ]; then say "would: $*"; else "$@"; fi; }
 live() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
-units="parley.service parley-update.service parley-update.timer parley-update.path parley-fallback.service parley-screen.service parley-light.service parley.target"
+units="parley.service parley-update.service parley-update.timer parley-update.path parley-fallback.service parley-screen.service parley-light.service parley-sound.service parley.target"
 
 # copy FROM TO MODE: only what differs, and never half of it.
 copy() {
@@ -65,7 +66,10 @@ if [ "$uninstall" = yes ]; then
   do_it rm -f "$root/etc/systemd/system/multi-user.target.wants/parley.target"
   do_it rm -rf "$root/etc/systemd/system/parley.target.wants"
   do_it rm -f "$root/etc/systemd/system/parley.service.d/notify.conf"
-  do_it rmdir "$root/etc/systemd/system/parley.service.d" 2>/dev/null || true # an owner's own files stay there
+  for unit in parley parley-fallback; do
+    do_it rm -f "$root/etc/systemd/system/$unit.service.d/sound.conf"
+    do_it rmdir "$root/etc/systemd/system/$unit.service.d" 2>/dev/null || true # an owner's own files stay there
+  done
   do_it rm -f "$root/usr/lib/sysusers.d/parley.conf" "$root/usr/lib/tmpfiles.d/parley.conf" "$root/etc/udev/rules.d/85-parley.rules" "$root/etc/systemd/journald.conf.d/parley.conf" "$root/etc/pulse/default.pa.d/parley.pa" "$root/etc/pipewire/pipewire-pulse.conf.d/parley.conf" "$root/usr/local/bin/parley"
   do_it rm -rf "$root/opt/parley" "$root/var/lib/parley-update"
   if [ "$purge" = yes ]; then do_it rm -rf "$root/etc/parley" "$root/var/lib/parley" "$root/var/lib/parley-screen" "$root/var/log/parley"; fi
@@ -108,7 +112,7 @@ node=$(readlink -f "$node")
 # --- packages
 if [ "$packages" = yes ]; then
   want='alsa-utils libasound2-plugins mosquitto-clients'
-  [ "$audio" = pulse ] && want="$want pulseaudio-utils"
+  [ "$audio" = pulse ] && want="$want pulseaudio pulseaudio-utils"
   lacking=
   for package in $want; do dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || lacking="$lacking $package"; done
   if [ -n "$lacking" ]; then
@@ -124,14 +128,25 @@ copy "$from/systemd/sysusers.d/parley.conf" "$root/usr/lib/sysusers.d/parley.con
 copy "$from/systemd/tmpfiles.d/parley.conf" "$root/usr/lib/tmpfiles.d/parley.conf" 644
 copy "$from/systemd/udev/85-parley.rules" "$root/etc/udev/rules.d/85-parley.rules" 644
 copy "$from/systemd/journald.conf.d/parley.conf" "$root/etc/systemd/journald.conf.d/parley.conf" 644
-# Behind the server's echo canceller, from its next start on. Whichever of the two servers runs reads its own file.
+# Behind the server's echo canceller. The server of the device reads the first file; the second is for a person's PipeWire, in which he tries parley.
+voice=$root/etc/systemd/system/parley.service.d/sound.conf
+fallback=$root/etc/systemd/system/parley-fallback.service.d/sound.conf
 if [ "$audio" = pulse ]; then
+  copy "$from/systemd/pulse/voice.conf" "$voice" 644
+  copy "$from/systemd/pulse/fallback.conf" "$fallback" 644
   copy "$from/deploy/sound/parley.pa" "$root/etc/pulse/default.pa.d/parley.pa" 644
   copy "$from/deploy/sound/parley-pipewire.conf" "$root/etc/pipewire/pipewire-pulse.conf.d/parley.conf" 644
+fi
+# The other way, on a device that had a server: the card belongs to the voice again.
+if [ "$audio" = alsa ] && [ -e "$voice" ]; then
+  do_it rm -f "$voice" "$fallback" "$root/etc/pulse/default.pa.d/parley.pa" "$root/etc/pipewire/pipewire-pulse.conf.d/parley.conf"
+  changed=yes
+  if live; then do_it systemctl stop parley-sound.service; fi
 fi
 # The guard is what undoes a bad release, so it is no part of any.
 copy "$from/deploy/update/boot-guard.sh" "$root/opt/parley/guard/boot-guard.sh" 755
 for script in fallback.sh try-again.sh note-stop.sh updater.sh; do copy "$from/deploy/fallback/$script" "$root/opt/parley/guard/$script" 755; done
+copy "$from/deploy/sound/sound.sh" "$root/opt/parley/guard/sound.sh" 755
 copy "$from/deploy/light/light.sh" "$root/opt/parley/guard/light.sh" 755
 copy "$from/deploy/fallback/out-of-service.wav" "$root/opt/parley/guard/out-of-service.wav" 644
 copy "$from/deploy/install/parley.sh" "$root/opt/parley/guard/parley" 755
@@ -165,8 +180,8 @@ if [ ! -f "$root/etc/parley/parley.toml" ]; then
     say 'sound: ALSA, the card belongs to parley alone: shortest way, nothing resamples; other programs cannot play'
     text='# Written by install.sh; yours from now on. parley check-config checks it.\n[microphone]\ndriver = "alsa"\n\n[speaker]\ndriver = "speaker"\n'
   else
-    say 'sound: the PipeWire or PulseAudio server; other programs play as well, some 10 to 30 ms are added'
-    say 'echo: the server loads a WebRTC canceller at its next start (parley_mic, parley_speaker); parley doctor --echo measures it'
+    say 'sound: a PulseAudio server of its own (parley-sound.service); other programs play as well, some 10 to 30 ms are added'
+    say 'echo: the server has a WebRTC canceller (parley_mic, parley_speaker); parley doctor --echo measures it'
     text='# Written by install.sh; yours from now on. parley check-config checks it.\n[microphone]\ndriver = "pulse"\n\n[speaker]\ndriver = "pipe"\n'
   fi
   if [ "$dry" = yes ]; then say "would: write $root/etc/parley/parley.toml"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the Debian root in which the tests boot the units and install the runtime: deploy/boot-test/make-root.sh [DIR]
 # As root, with debootstrap and the network; some 270 MB and a minute. Kept outside of the clone, so that it is made once a machine.
-# Elsewhere: run this, then npm test real-systemd clean-debian.
+# run.sh makes it and runs those tests.
 set -eu
 to=${1:-${PARLEY_DEBIAN_ROOT:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/parley/debian-12}}
 [ -e "$to/usr/lib/systemd/systemd" ] && { echo "$to is there"; exit 0; }

@@ -37,7 +37,7 @@ tell() {
 
 speak() {
   command -v aplay >/dev/null 2>&1 || return 0
-  timeout 15 aplay -q "${PARLEY_FALLBACK_WAV:-$here/out-of-service.wav}" || echo 'parley: the recording could not be played' >&2
+  timeout 15 aplay -q ${PARLEY_FALLBACK_PCM:+-D "$PARLEY_FALLBACK_PCM"} "${PARLEY_FALLBACK_WAV:-$here/out-of-service.wav}" || echo 'parley: the recording could not be played' >&2
 }
 
 speak

@@ -12,6 +12,7 @@ const GUARD: Readonly<Record<string, string>> = {
   'updater.sh': 'deploy/fallback/updater.sh',
   'out-of-service.wav': 'deploy/fallback/out-of-service.wav',
   'light.sh': 'deploy/light/light.sh',
+  'sound.sh': 'deploy/sound/sound.sh',
   parley: 'deploy/install/parley.sh',
 }
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -22,6 +23,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
 }
 /** Only where --audio pulse put them. */
 const IF_THERE: Readonly<Record<string, string>> = {
+  'etc/systemd/system/parley.service.d/sound.conf': 'systemd/pulse/voice.conf',
+  'etc/systemd/system/parley-fallback.service.d/sound.conf': 'systemd/pulse/fallback.conf',
   'etc/pulse/default.pa.d/parley.pa': 'deploy/sound/parley.pa',
   'etc/pipewire/pipewire-pulse.conf.d/parley.conf': 'deploy/sound/parley-pipewire.conf',
 }

@@ -96,7 +96,9 @@ async function updateSeen(config: Config, device: Device, layout: Layout): Promi
   if (line.state !== 'idle') return { state: 'ok', seen: `${runs}; another one is ${line.state}` }
   if (config.update.from === undefined && config.update.hawkbit === undefined) return { state: 'ok', seen: `${runs}; none are asked for ([update] from)` }
   if (code === 'update-refused' || code === 'update-tampered') return { state: 'fail', seen: `${runs}; refused: ${String(reason)}`, mend: 'tell the vendor; from another source: sudo parley update advance --from /media/stick' }
-  const until = await new Trust(realDisk, layout.trusted, () => readFile(join(device.root, 'etc/parley/root.json'))).goodUntil()
+  // Led by jobs or a server it asks nothing until one comes.
+  const asks = config.update.by === 'timer' && config.update.hawkbit === undefined
+  const until = !asks ? undefined : await new Trust(realDisk, layout.trusted, () => readFile(join(device.root, 'etc/parley/root.json'))).goodUntil()
   if (until !== undefined && until < device.wall()) return { state: 'warn', seen: `${runs}; nothing new was heard of the vendor, whose signatures ended on ${new Date(until).toISOString().slice(0, 10)}`, mend: 'sudo parley update advance' }
   const given = line.failed.at(-1)
   if (given) return { state: 'warn', seen: `${runs}; ${given.hash.slice(0, 12)} was given up: ${given.reason}`, mend: 'tell the vendor: his next release is tried by itself' }

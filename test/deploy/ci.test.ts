@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -25,6 +25,20 @@ function lastLine(t: Test, words: string, code: number): { line: string; status:
 t.test('a set-up that fails before the tests is told as one failure', async t => {
   t.same(lastLine(t, 'npm ci failed', 4), { line: '0 passed, 1 failed, 0 skipped', status: 4 })
 })
+
+for (const [tap, status] of [['ok 1 - it boots', 0], ['ok 1 - it boots # SKIP there are no namespaces', 1]] as const) {
+  t.test(`the boot tests, run elsewhere, end with ${status} where the record says "${tap}"`, async t => {
+    const root = mkdtempSync(join(tmpdir(), 'parley-elsewhere-'))
+    t.teardown(() => rmSync(root, { recursive: true }))
+    for (const folder of ['bin', 'deploy/boot-test', '.parley']) mkdirSync(join(root, folder), { recursive: true })
+    cpSync(join(PACKAGE, 'deploy/boot-test/run.sh'), join(root, 'deploy/boot-test/run.sh'))
+    writeFileSync(join(root, 'deploy/boot-test/make-root.sh'), '')
+    for (const [name, body] of Object.entries({ npm: `echo "$@" >asked; echo '${tap}' >.parley/test.tap`, id: 'echo 0' })) writeFileSync(join(root, 'bin', name), `#!/bin/sh\n${body}\n`, { mode: 0o755 })
+    const run = spawnSync('sh', [join(root, 'deploy/boot-test/run.sh')], { encoding: 'utf8', env: { PATH: `${root}/bin:${process.env['PATH']}` } })
+    t.equal(run.status, status, run.stderr)
+    t.match(readFileSync(join(root, 'asked'), 'utf8'), /^test -- real-systemd booted-sound booted-update clean-debian udev$/m)
+  })
+}
 
 t.test('the figures of the tests are the last line', async t => {
   t.same(lastLine(t, '12 passed, 1 failed, 2 skipped', 1), { line: '12 passed, 1 failed, 2 skipped', status: 1 })

@@ -15,7 +15,7 @@ export function whyNot(): string | false {
   if (spawnSync('systemd-nspawn', ['--version']).status !== 0) return 'systemd-nspawn is missing (apt-get install systemd-container)'
   if (!existsSync(join(DEBIAN, 'usr/lib/systemd/systemd'))) return `there is no Debian root in ${DEBIAN} (deploy/boot-test/make-root.sh makes one)`
   const { status } = spawnSync('systemd-nspawn', ['-q', '-D', DEBIAN, '--register=no', '--keep-unit', '--as-pid2', '/bin/true'], { timeout: 30_000 })
-  return status === 0 ? false : 'systemd-nspawn does not work on this machine (no namespaces); run it elsewhere: npm test real-systemd'
+  return status === 0 ? false : 'systemd-nspawn does not work on this machine (no namespaces); elsewhere: sudo deploy/boot-test/run.sh'
 }
 
 /** A Debian with a real systemd, from a copy of the root. */

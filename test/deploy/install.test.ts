@@ -104,6 +104,20 @@ t.test('--audio pulse gives the sound server, PulseAudio or PipeWire, its echo c
   for (const file of files) await t.rejects(stat(file), { code: 'ENOENT' })
 })
 
+t.test('--audio pulse gives the voice and its fallback a sound server; the other way takes it from them', { skip }, async t => {
+  const from = await sourceTree(t, '')
+  const root = await emptyRoot(t)
+  await install(from, root, '--audio', 'pulse')
+  const [voice, fallback] = ['parley', 'parley-fallback'].map(unit => join(root, `etc/systemd/system/${unit}.service.d/sound.conf`)) as [string, string]
+  t.match(await readFile(voice, 'utf8'), /Wants=parley-sound\.service\nAfter=parley-sound\.service/)
+  t.match(await readFile(fallback, 'utf8'), /PARLEY_FALLBACK_PCM=pulse/)
+  await install(from, root)
+  t.ok(await stat(voice), 'run again it stays')
+  await install(from, root, '--audio', 'alsa')
+  for (const file of [voice, fallback]) await t.rejects(stat(file), { code: 'ENOENT' })
+  t.same(await drift(root), [])
+})
+
 t.test('JetPack is recognised, an old one and another system are refused', { skip }, async t => {
   const from = await sourceTree(t, '')
   const jetson = await emptyRoot(t, 'ID=ubuntu\nVERSION_ID="22.04"\n')

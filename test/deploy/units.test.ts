@@ -31,6 +31,7 @@ t.test('systemd knows every line of every unit', { skip }, async t => {
   }
   mkdirSync(join(root, 'etc/systemd/system'), { recursive: true })
   for (const unit of units) cpSync(join(FOLDER, unit), join(root, 'etc/systemd/system', unit))
+  for (const [unit, file] of [['parley', 'voice'], ['parley-fallback', 'fallback']]) cpSync(join(FOLDER, `pulse/${file}.conf`), join(root, `etc/systemd/system/${unit}.service.d/sound.conf`))
   const { stderr } = spawnSync('systemd-analyze', [`--root=${root}`, '--man=no', 'verify', ...units.map(u => join(root, 'etc/systemd/system', u))], { encoding: 'utf8' })
   const ours = stderr.split('\n').filter(line => /parley/.test(line) && !/file:\/\/|Failed to (prepare|open)|not found/i.test(line))
   t.same(ours, [])
@@ -53,7 +54,7 @@ t.test('the screen ends before the voice when memory is short', async t => {
   t.match(text('parley-screen.service'), /MemoryMax=768M/)
 })
 
-for (const script of ['update/boot-guard.sh', 'install.sh', 'fallback/fallback.sh', 'fallback/note-stop.sh', 'fallback/try-again.sh', 'fallback/updater.sh', 'light/light.sh', 'install/parley.sh', 'boot-test/make-root.sh']) {
+for (const script of ['update/boot-guard.sh', 'install.sh', 'fallback/fallback.sh', 'fallback/note-stop.sh', 'fallback/try-again.sh', 'fallback/updater.sh', 'light/light.sh', 'sound/sound.sh', 'install/parley.sh', 'boot-test/make-root.sh', 'boot-test/run.sh']) {
   t.test(`${script} is POSIX shell`, async t => {
     t.equal(spawnSync('dash', ['-n', join(SCRIPTS, script)]).status ?? 0, 0)
     t.notMatch(readFileSync(join(SCRIPTS, script), 'utf8'), /\[\[|\bfunction \w+|\blocal \b/)

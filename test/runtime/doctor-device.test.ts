@@ -18,7 +18,7 @@ const MAIN = fileURLToPath(new URL('../../runtime/cli/main.js', import.meta.url)
 const UPDATES = '[update]\nfrom = "VENDOR"\nquietMinutes = 0\nreserveMegabytes = 0\n'
 
 /** A device with one release, and programs that say what they are told to. */
-async function device(t: Test, more: { systemctl?: string; synchronised?: string; freeMb?: number } = {}) {
+async function device(t: Test, more: { by?: 'job'; systemctl?: string; synchronised?: string; freeMb?: number } = {}) {
   const d = await DeviceAndVendor.make(t, '')
   const put = async (path: string, text: string): Promise<void> => {
     await mkdir(dirname(join(d.root, path)), { recursive: true })
@@ -28,7 +28,7 @@ async function device(t: Test, more: { systemctl?: string; synchronised?: string
   await put('says', `case $1 in systemctl) printf '${more.systemctl ?? 'ActiveState=active\\nNRestarts=0\\n\\nActiveState=inactive\\nNRestarts=0\\n'}' ;; timedatectl) echo ${more.synchronised ?? 'yes'} ;; esac\n`)
   const says = (name: string): string[] => ['sh', join(d.root, 'says'), name]
   const machine = new LocalMachine(d.root, { systemctl: says('systemctl'), timedatectl: says('timedatectl') })
-  const config = configSchema.parse({ update: { from: d.vendor.path(''), reserveMegabytes: 0 } })
+  const config = configSchema.parse({ update: { from: d.vendor.path(''), reserveMegabytes: 0, by: more.by ?? 'timer' } })
   const around = { root: d.root, machine, wall: () => d.wall(), freeBytes: async () => (more.freeMb ?? 9_000) * 1e6 }
   const look = async (what: string): Promise<Finding | undefined> => find(await deviceChecks(config, around), what)
   return { d, put, look }
@@ -111,6 +111,14 @@ t.test('what was refused by its signature fails, and a vendor who is not heard o
   t.match(await look('update'), { state: 'warn', seen: /whose signatures ended on/ })
   await put('run/parley-update/state.json', '{"state":"idle","code":"update-refused","reason":"timestamp was refused"}')
   t.match(await look('update'), { state: 'fail', seen: /refused: timestamp/ })
+})
+
+t.test('a device that is led by jobs asks nobody meanwhile, and that is no warning', async t => {
+  const { d, look } = await device(t, { by: 'job' })
+  await d.publish(2)
+  await d.update()
+  d.wall = () => Date.now() + 30 * DAY
+  t.match(await look('update'), { state: 'ok' })
 })
 
 t.test('a device without the vendor\'s root says that it takes no updates', async t => {
