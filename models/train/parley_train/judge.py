@@ -28,11 +28,14 @@ def whisper_folder() -> Path:
 
 def normal(text: str) -> list[str]:
     """Words as they sound: digits spelled out, punctuation gone, spellings of one sound made one."""
-    text = re.sub(r"(\d)[%€$£]", r"\1", text.lower()).replace("-", " ")
+    text = re.sub(r"(\d)%", r"\1 percent", text.lower())
+    text = re.sub(r"(\d)[€$£]", r"\1", text).replace("-", " ")
+    text = re.sub(r"\bwi fi\b", "wifi", text).replace("cannot", "can not")
     text = re.sub(r"[^a-z0-9:.' ]", " ", text)
     words = [w.strip(".:'") for w in text.split()]
     words = spoken(" ".join(w for w in words if w))[0]
-    same = {"okay": "ok", "metres": "meters", "metre": "meter", "theatre": "theater", "i'm": "i am", "it's": "it is"}
+    same = {"okay": "ok", "metres": "meters", "metre": "meter", "theatre": "theater", "i'm": "i am", "it's": "it is",
+            "you're": "you are", "we're": "we are", "that's": "that is", "canceled": "cancelled", "alright": "all right"}
     return " ".join(same.get(w, w) for w in words).replace("'", "").split()
 
 
