@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { ParleyError, describe } from '../../base/errors.js'
 import { MAX_REQUEST } from '../commands/request.js'
+import { MAX_DESIRED } from '../shadow/desired.js'
 import { merge, type JsonObject } from '../shadow/merge.js'
 import { parseTopic, topicsOf } from '../telemetry/topics.js'
 import { newSpan } from '../telemetry/trace.js'
@@ -44,7 +45,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
     // The device refuses what is not newer than what it has, also where the broker has lost what was desired.
     const version = Math.max(Number(desired['version'] ?? 0), Number(reported['version'] ?? 0)) + 1
     const base = desired['version'] === undefined ? reported['inForce'] : desired['state']
-    await owner.publish(topicsOf(at.site, at.device).desired, { version, state: merge((base ?? {}) as JsonObject, patch) }, true)
+    await owner.publish(topicsOf(at.site, at.device).desired, small({ version, state: merge((base ?? {}) as JsonObject, patch) }, MAX_DESIRED), true)
     return confirm(owner, at, version, options, io)
   },
   'job start': async (owner, [device, kind, json], options, io) => {
@@ -162,9 +163,9 @@ function need(word: string | undefined, what: string): string {
 }
 
 /** A device refuses what is larger, and gets nothing of what is much larger: then there would be no answer either. */
-function small<T extends object>(request: T): T {
+function small<T extends object>(request: T, most = MAX_REQUEST): T {
   const bytes = Buffer.byteLength(JSON.stringify(request))
-  if (bytes > MAX_REQUEST) throw new ParleyError('usage', `the request has ${bytes} bytes; a device takes ${MAX_REQUEST}`)
+  if (bytes > most) throw new ParleyError('usage', `the request has ${bytes} bytes; a device takes ${most}`)
   return request
 }
 
