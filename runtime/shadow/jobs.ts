@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { childAbort } from '../../base/abort.js'
 import { pause, type Clock } from '../../base/clock.js'
 import { ParleyError, describe, systemCode } from '../../base/errors.js'
@@ -126,18 +126,17 @@ export class Jobs implements AsyncDisposable {
   async #hear(message: Message): Promise<void> {
     if (message.payload.length === 0) return
     try {
-      const request = parse(message)
+      const { cancel, request, wrong } = parse(message)
       const known = this.#jobs.find(j => j.id === request.id)
-      if ('cancel' in request) return void (known && await this.#cancel(known))
+      if (cancel) return void (known ? await this.#cancel(known) : await this.#tell().catch(() => {})) // one that is not there does not begin
       if (known) return void await this.#tell().catch(() => {}) // delivered again: the answer is how it stands
       const traceparent = traceOf(message.userProperties)
       const base: Job = { ...request, state: 'QUEUED', version: 0, queuedAt: this.#now(), ...(this.#options.wall() === undefined ? { clock: 'floor' } : {}), ...(traceparent ? { traceparent } : {}) }
-      const refusal = message.retain ? 'retained: a job that the broker keeps would come again and again; send it without the retain flag' : this.#refusal(request)
+      const refusal = wrong ?? (message.retain ? 'retained: a job that the broker keeps would come again and again; send it without the retain flag' : this.#refusal(request))
       await this.#accept(base, refusal ? { state: 'REJECTED', reason: refusal } : { state: 'QUEUED' })
       this.#wake.abort()
-    } catch (error) {
-      // Without a valid id there is no job that could be rejected.
-      this.#options.log.warn({ reason: error instanceof ParleyError ? error.code : describe(error) }, 'a job that cannot be read')
+    } catch {
+      this.#options.log.warn({ bytes: message.payload.length }, 'a job without a valid id: there is none that could be rejected') // what stands in it may be words
     }
   }
 
@@ -290,12 +289,23 @@ function endOf(outcome: 'late' | { error: unknown } | undefined, canceled: boole
 
 const failure = (error: unknown): Change => ({ state: 'FAILED', reason: error instanceof ParleyError ? `${error.code}: ${error.message}` : describe(error) })
 
-function parse(message: Message): JobRequest | z.infer<typeof jobCancel> {
-  if (message.payload.length > MAX_REQUEST) throw new ParleyError('too-large', `${message.payload.length} bytes`)
-  const data: unknown = JSON.parse(message.payload.toString('utf8'))
-  const taken = jobCancel.safeParse(data)
-  if (taken.success) return taken.data
+const named = z.object({ id: jobRequest.shape.id })
+
+interface Heard {
+  readonly cancel: boolean
+  readonly request: JobRequest
+  /** Why it is rejected: a code, then what is wrong with it. */
+  readonly wrong?: string
+}
+
+/** Throws for what has no valid id, so that nobody could be told of it by name. */
+function parse({ payload }: Message): Heard {
+  const data: unknown = JSON.parse(payload.toString('utf8'))
+  const { id } = named.parse(data)
+  const nothing: JobRequest = jobRequest.parse({ id, kind: 'unknown' })
+  if (payload.length > MAX_REQUEST) return { cancel: false, request: nothing, wrong: `too-large: ${payload.length} bytes; at most ${MAX_REQUEST}` }
+  if (jobCancel.safeParse(data).success) return { cancel: true, request: nothing }
   const checked = jobRequest.safeParse(data)
-  if (checked.success) return checked.data
-  throw new ParleyError('malformed', 'not a job', { cause: checked.error })
+  if (checked.success) return { cancel: false, request: checked.data }
+  return { cancel: false, request: nothing, wrong: `malformed: ${checked.error.issues.slice(0, 5).map(i => `${i.path.join('.') || 'the job'}: ${i.message}`).join('; ')}` }
 }
