@@ -11,6 +11,7 @@ import { Owner, everyDevice } from './owner.js'
 import { registrar } from './registrar.js'
 import { resumeRollout, rolloutStatus, runRollout, stopRollout } from './rollout.js'
 import { plain, table } from './table.js'
+import { watchLine } from './watch-line.js'
 
 export type { FleetIo } from './options.js'
 
@@ -151,10 +152,8 @@ function stateLines(desired: Record<string, unknown>, reported: Record<string, u
 function show(topic: string, payload: Buffer, json: boolean, io: FleetIo): void {
   const at = parseTopic(topic)
   if (!at) return
-  const value = at.leaf === 'availability' ? payload.toString('utf8') : object(payload)
-  if (json) return io.out(JSON.stringify({ site: at.site, device: at.device, what: at.leaf, value }))
-  const text = typeof value === 'string' ? value : Object.entries(value).filter(([k, v]) => k !== 'id' && (typeof v !== 'object' || v === null)).map(([k, v]) => `${k}=${plain(v)}`).join(' ')
-  io.out(`${new Date().toISOString().slice(11, 19)}  ${at.site}/${at.device}  ${at.leaf.padEnd(12)} ${text.replace(/[\x00-\x1f\x7f-\x9f]/g, '?')}`)
+  if (json) return io.out(JSON.stringify({ site: at.site, device: at.device, what: at.leaf, value: at.leaf === 'availability' ? payload.toString('utf8') : object(payload) }))
+  io.out(`${new Date().toISOString().slice(11, 19)}  ${at.site}/${at.device}  ${at.leaf.padEnd(12)} ${watchLine(at.leaf, payload)}`)
 }
 
 function need(word: string | undefined, what: string): string {

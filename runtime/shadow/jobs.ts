@@ -142,11 +142,9 @@ export class Jobs implements AsyncDisposable {
 
   /** What cannot be written down is not taken on: it would be lost with the process, and nobody would know. */
   async #accept(job: Job, to: Change): Promise<void> {
-    this.#jobs.push(job)
     try {
       await this.#change(job, to)
     } catch (error) {
-      this.#jobs = this.#jobs.filter(j => j !== job)
       this.#options.log.error({ reason: describe(error) }, 'a job cannot be written down')
       await this.#tell({ ...job, state: 'REJECTED', reason: `store-failed: the device cannot write it down (${systemCode(error) ?? 'unknown'})` }).catch(() => {}) // offline again
     }
@@ -215,8 +213,7 @@ export class Jobs implements AsyncDisposable {
   async #carryOut(job: Job, limit: AbortController): Promise<void> {
     const { clock } = this.#options
     const over = new AbortController()
-    const run = limit.signal.aborted ? Promise.reject(limit.signal.reason as Error) : this.#options.kinds[job.kind]!.run(job.args, limit.signal)
-    const work = run.then(() => undefined, (error: unknown) => ({ error }))
+    const work = this.#work(job, limit.signal).then(() => undefined, (error: unknown) => ({ error }))
     const late = clock.sleep(job.timeoutS * 1_000, over.signal).then(() => 'late' as const, () => 'late' as const)
     const closed = new Promise<'closed'>(resolve => this.#closing.signal.addEventListener('abort', () => resolve('closed'), { once: true, signal: over.signal }))
     const outcome = await Promise.race([work, late, closed])
@@ -227,6 +224,13 @@ export class Jobs implements AsyncDisposable {
     over.abort()
     if (outcome === 'closed' || (outcome && this.#closing.signal.aborted)) return // it stays IN_PROGRESS on disk, and the next start decides
     await this.#settle(job, endOf(outcome, canceled, job))
+  }
+
+  async #work(job: Job, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const kind = this.#options.kinds[job.kind]
+    if (!kind) throw new ParleyError('unknown-kind', `there is no job ${job.kind} any more`) // it waited over an update
+    await kind.run(job.args, signal)
   }
 
   /** A change that must come: what the disk refuses is tried again with each look. */
@@ -250,11 +254,12 @@ export class Jobs implements AsyncDisposable {
   async #changeNow(job: Job, to: Change): Promise<void> {
     const next: Job = { ...job, ...to, version: job.version + 1 }
     if (isOver(next)) next.endedAt = this.#now()
-    const over = this.#jobs.filter(j => isOver(j === job ? next : j))
+    const jobs = this.#jobs.includes(job) ? this.#jobs : [...this.#jobs, job] // a new one is there, and can begin, only when this is on disk
+    const over = jobs.filter(j => isOver(j === job ? next : j))
     const forgotten = new Set(over.slice(0, Math.max(0, over.length - KEPT)))
-    await writeJobs(this.#path, this.#jobs.filter(j => !forgotten.has(j)).map(j => (j === job ? next : j)))
+    await writeJobs(this.#path, jobs.filter(j => !forgotten.has(j)).map(j => (j === job ? next : j)))
     Object.assign(job, next)
-    this.#jobs = this.#jobs.filter(j => !forgotten.has(j)) // others have come meanwhile
+    this.#jobs = jobs.filter(j => !forgotten.has(j))
     this.#options.onChange?.(job)
     await this.#tell().catch(() => {}) // offline: told at the next connection
   }

@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import t from 'tap'
 import { fleetMain } from '../../runtime/fleet/main.js'
+import { watchLine } from '../../runtime/fleet/watch-line.js'
 import { Broker } from '../rig/broker.js'
 import { startDevice } from './fake-device.js'
 import { Folder, Listener, eventually, greeted, turn, wait } from './kit.js'
@@ -90,4 +91,13 @@ t.test('what it cannot do it says, with an exit code', { timeout: 180_000 }, asy
   await broker.kill()
   t.match(await watching, { code: 1, err: /connection to the broker was lost/ }, 'a watch that sees nothing any more does not end as if all were well')
   t.match(await fleet(broker.url, ['list']), { code: 1, err: /cannot be reached/ })
+})
+
+t.test('what is watched stands on one short line, and no device can move the cursor of who watches', t => {
+  const line = (leaf: string, value: object | string): string => watchLine(leaf, Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)))
+  t.equal(line('state', { at: 1, problem: false, turns: 3, first_sound: 181.5, memory: 1e9, version: '1', parts: {} }), 'problem=false turns=3 first_sound=181.5 ms')
+  t.equal(line('jobs', { jobs: [{ id: 'a' }, { id: 'night-2', kind: 'dance', state: 'REJECTED', reason: 'unknown-kind: there is no job dance' }] }), 'night-2 dance REJECTED (unknown-kind: there is no job dance)')
+  t.equal(line('turn', { id: 'x', turn: 1, firstSoundMs: 181, steps: { p50: 1 } }), 'turn=1 firstSoundMs=181')
+  for (const leaf of ['availability', 'state', 'jobs', 'event']) t.notMatch(line(leaf, leaf === 'availability' ? '\x1b[2J' : { '\x1b[2J': '\x1b[2J', battery: '\x1b[2J', jobs: [{ id: '\x1b[2J' }] }), /\x1b/)
+  t.end()
 })

@@ -111,6 +111,16 @@ t.test('a job in the middle of which the device died has failed, unless it can b
   await device.close()
 })
 
+t.test('a job that waited over an update, and of a kind that the new release does not have, has failed; the device comes up', { timeout: 60_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  await using owner = await Listener.open(broker.url)
+  await writeFile(join(folder.path, 'jobs.json'), JSON.stringify([{ id: 'x', kind: 'gone', args: {}, timeoutS: 60, waitS: 1e5, now: true, state: 'QUEUED', version: 1, queuedAt: Date.now() }]))
+  const { device } = await startDevice(t, broker, folder.path)
+  await ended(owner, 'x', 'FAILED')
+  await device.close()
+})
+
 t.test('a maintenance window goes over midnight', t => {
   const at = (h: number): number => new Date(2026, 5, 1, h, 30).getTime()
   t.same([1, 3, 12].map(h => inWindow({ from: '02:00', to: '05:00' }, at(h))), [false, true, false])
