@@ -11,6 +11,7 @@ export function watchLine(leaf: string, payload: Buffer): string {
   const value = object(payload)
   if (leaf === 'state') return OF_STATE.filter(key => value[key] !== undefined).map(key => `${key}=${plain(value[key])}${unitOf(key)}`).join(' ')
   if (leaf === 'jobs') return lastJob(value['jobs'])
+  if (leaf === 'reported') return reported(value)
   return Object.entries(value).filter(([key, v]) => key !== 'id' && (typeof v !== 'object' || v === null)).map(([key, v]) => `${plain(key)}=${plain(v)}`).join(' ')
 }
 
@@ -19,4 +20,11 @@ const unitOf = (key: MetricKey): string => (METRICS[key].unit === 'ms' ? ' ms' :
 function lastJob(jobs: unknown): string {
   const job = Array.isArray(jobs) ? (jobs.at(-1) as Record<string, unknown> | undefined) : undefined
   return job ? `${plain(job['id'])} ${plain(job['kind'])} ${plain(job['state'])}${job['reason'] === undefined ? '' : ` (${plain(job['reason'])})`}` : 'none'
+}
+
+function reported({ version, refused, waitsForRestart }: Record<string, unknown>): string {
+  const { version: no, reasons } = (refused ?? {}) as { version?: unknown; reasons?: { key?: unknown; why?: unknown }[] }
+  const why = Array.isArray(reasons) && reasons[0] ? ` (${plain(reasons[0].key)} ${plain(reasons[0].why)})` : ''
+  const waits = Array.isArray(waitsForRestart) && waitsForRestart.length > 0 ? ` after a restart: ${waitsForRestart.map(plain).join(', ')}` : ''
+  return `version=${plain(version)}${no === undefined ? '' : ` refused=${plain(no)}${why}`}${waits}`
 }

@@ -97,6 +97,7 @@ t.test('what is watched stands on one short line, and no device can move the cur
   const line = (leaf: string, value: object | string): string => watchLine(leaf, Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)))
   t.equal(line('state', { at: 1, problem: false, turns: 3, first_sound: 181.5, memory: 1e9, version: '1', parts: {} }), 'problem=false turns=3 first_sound=181.5 ms')
   t.equal(line('jobs', { jobs: [{ id: 'a' }, { id: 'night-2', kind: 'dance', state: 'REJECTED', reason: 'unknown-kind: there is no job dance' }] }), 'night-2 dance REJECTED (unknown-kind: there is no job dance)')
+  t.equal(line('reported', { version: 1, inForce: {}, refused: { version: 2, reasons: [{ key: 'playout.volume', why: 'Too big' }] }, waitsForRestart: ['health'] }), 'version=1 refused=2 (playout.volume Too big) after a restart: health')
   t.equal(line('turn', { id: 'x', turn: 1, firstSoundMs: 181, steps: { p50: 1 } }), 'turn=1 firstSoundMs=181')
   for (const leaf of ['availability', 'state', 'jobs', 'event']) t.notMatch(line(leaf, leaf === 'availability' ? '\x1b[2J' : { '\x1b[2J': '\x1b[2J', battery: '\x1b[2J', jobs: [{ id: '\x1b[2J' }] }), /\x1b/)
   t.end()
