@@ -38,7 +38,7 @@ export interface FleetParts {
 
 /**
  * The runtime's side of telemetry. First `load`, which gives the configuration to run with; `start`, once the runtime runs;
- * every event of the conversation to `take`.
+ * every event of the conversation to `take`, from `load` on: what a part says while it is opened is not said again.
  */
 export class Fleet implements AsyncDisposable {
   readonly device: FleetDevice<Config>

@@ -57,8 +57,9 @@ export class FleetDevice<C> implements AsyncDisposable {
     this.#sparkplug = settings.sparkplug && new SparkplugNode({ telemetry, settings, sparkplug: settings.sparkplug, clock, log, ...(options.random ? { random: options.random } : {}) })
   }
 
-  /** The configuration with what is desired merged in. Throws only if the file itself is wrong. */
+  /** The configuration with what is desired merged in. From here on telemetry hears what happens. Throws only if the file itself is wrong. */
   async load(): Promise<C> {
+    await this.telemetry.open()
     return this.#desired.load()
   }
 
@@ -67,9 +68,8 @@ export class FleetDevice<C> implements AsyncDisposable {
     this.#desired.missed(key, why)
   }
 
-  /** Opens the queue, then connects; does not wait for the broker. */
+  /** After `load`: connects, but does not wait for the broker. */
   async start(): Promise<void> {
-    await this.telemetry.open()
     await this.#commands.start()
     this.#desired.start()
     await this.#jobs.start()

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { ParleyError, describe } from '../../base/errors.js'
 import { MAX_REQUEST } from '../commands/request.js'
+import { MAX_DESIRED } from '../shadow/desired.js'
 import { merge, type JsonObject } from '../shadow/merge.js'
 import { parseTopic, topicsOf } from '../telemetry/topics.js'
 import { newSpan } from '../telemetry/trace.js'
@@ -10,6 +11,7 @@ import { Owner, everyDevice } from './owner.js'
 import { registrar } from './registrar.js'
 import { resumeRollout, rolloutStatus, runRollout, stopRollout } from './rollout.js'
 import { plain, table } from './table.js'
+import { watchLine } from './watch-line.js'
 
 export type { FleetIo } from './options.js'
 
@@ -44,7 +46,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
     // The device refuses what is not newer than what it has, also where the broker has lost what was desired.
     const version = Math.max(Number(desired['version'] ?? 0), Number(reported['version'] ?? 0)) + 1
     const base = desired['version'] === undefined ? reported['inForce'] : desired['state']
-    await owner.publish(topicsOf(at.site, at.device).desired, { version, state: merge((base ?? {}) as JsonObject, patch) }, true)
+    await owner.publish(topicsOf(at.site, at.device).desired, small({ version, state: merge((base ?? {}) as JsonObject, patch) }, MAX_DESIRED), true)
     return confirm(owner, at, version, options, io)
   },
   'job start': async (owner, [device, kind, json], options, io) => {
@@ -150,10 +152,8 @@ function stateLines(desired: Record<string, unknown>, reported: Record<string, u
 function show(topic: string, payload: Buffer, json: boolean, io: FleetIo): void {
   const at = parseTopic(topic)
   if (!at) return
-  const value = at.leaf === 'availability' ? payload.toString('utf8') : object(payload)
-  if (json) return io.out(JSON.stringify({ site: at.site, device: at.device, what: at.leaf, value }))
-  const text = typeof value === 'string' ? value : Object.entries(value).filter(([k, v]) => k !== 'id' && (typeof v !== 'object' || v === null)).map(([k, v]) => `${k}=${plain(v)}`).join(' ')
-  io.out(`${new Date().toISOString().slice(11, 19)}  ${at.site}/${at.device}  ${at.leaf.padEnd(12)} ${text.replace(/[\x00-\x1f\x7f-\x9f]/g, '?')}`)
+  if (json) return io.out(JSON.stringify({ site: at.site, device: at.device, what: at.leaf, value: at.leaf === 'availability' ? payload.toString('utf8') : object(payload) }))
+  io.out(`${new Date().toISOString().slice(11, 19)}  ${at.site}/${at.device}  ${at.leaf.padEnd(12)} ${watchLine(at.leaf, payload)}`)
 }
 
 function need(word: string | undefined, what: string): string {
@@ -162,9 +162,9 @@ function need(word: string | undefined, what: string): string {
 }
 
 /** A device refuses what is larger, and gets nothing of what is much larger: then there would be no answer either. */
-function small<T extends object>(request: T): T {
+function small<T extends object>(request: T, most = MAX_REQUEST): T {
   const bytes = Buffer.byteLength(JSON.stringify(request))
-  if (bytes > MAX_REQUEST) throw new ParleyError('usage', `the request has ${bytes} bytes; a device takes ${MAX_REQUEST}`)
+  if (bytes > most) throw new ParleyError('usage', `the request has ${bytes} bytes; a device takes ${most}`)
   return request
 }
 

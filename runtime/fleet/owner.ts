@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import mqtt, { type MqttClient } from 'mqtt'
+import { aborted } from '../../base/abort.js'
 import { ParleyError } from '../../base/errors.js'
 import { connectError, readCredentials } from '../telemetry/link/credentials.js'
 import type { BrokerSettings } from '../telemetry/settings.js'
@@ -16,6 +17,9 @@ export interface Answer {
   readonly error?: { readonly code: string; readonly message: string; readonly hint?: string }
 }
 
+/** MQTT 5, 3.14.2.1. */
+const PACKET_TOO_LARGE = 0x95
+
 type Ear = (topic: string, payload: Buffer, correlation: Buffer | undefined) => void
 
 /** The fleet's owner at the broker: one short connection. */
@@ -23,9 +27,24 @@ export class Owner implements AsyncDisposable {
   readonly #client: MqttClient
   readonly #id = `owner-${randomBytes(4).toString('hex')}`
   readonly #ears = new Set<Ear>()
+  /** Rejects, with the reason, once nothing that is on its way can be answered: MQTT.js itself leaves that open for ever. */
+  readonly #lost: Promise<never>
+  #isLost = false
 
   private constructor(client: MqttClient) {
     this.#client = client
+    this.#lost = new Promise((_, reject) => {
+      const fail = (error: ParleyError): void => {
+        this.#isLost = true
+        reject(error)
+      }
+      client.on('disconnect', ({ reasonCode }) => {
+        if (reasonCode === PACKET_TOO_LARGE) fail(new ParleyError('too-large', 'the broker takes no packet as large as this', { hint: 'See max_packet_size in its configuration.' }))
+      })
+      client.on('error', cause => fail(new ParleyError('offline', 'the connection to the broker failed', { cause }))) // also an answer that MQTT.js does not understand
+      client.on('close', () => fail(new ParleyError('offline', 'the connection to the broker was lost')))
+    })
+    this.#lost.catch(() => {}) // whoever waits is told
     client.on('message', (topic, payload, packet) => {
       for (const hear of [...this.#ears]) hear(topic, payload, packet.properties?.correlationData)
     })
@@ -40,11 +59,10 @@ export class Owner implements AsyncDisposable {
       client.once('error', error => reject(connectError(error)))
       client.once('close', () => reject(connectError(new Error('the connection was closed'))))
     })
-    client.on('error', () => {}) // `close` follows
     return new Owner(client)
   }
 
-  /** All that is retained under these filters. */
+  /** All that is retained under these filters. Throws `offline`, as all below do, when the broker goes away meanwhile. */
   async retained(filters: readonly string[]): Promise<Map<string, Buffer>> {
     const found = new Map<string, Buffer>()
     let last = performance.now()
@@ -53,27 +71,26 @@ export class Owner implements AsyncDisposable {
       last = performance.now()
     }
     this.#ears.add(hear)
-    await this.#client.subscribeAsync([...filters], { qos: 1 })
+    await this.#unlessLost(this.#client.subscribeAsync([...filters], { qos: 1 }))
     last = performance.now()
     for (let left = QUIET_MS; left > 0; left = QUIET_MS - (performance.now() - last)) {
       await new Promise(resolve => setTimeout(resolve, left))
       await new Promise(resolve => setImmediate(resolve)) // on a busy machine: what came while we were not running has come, too
     }
     this.#ears.delete(hear)
-    await this.#client.unsubscribeAsync([...filters])
+    await this.#unlessLost(this.#client.unsubscribeAsync([...filters]))
     return found
   }
 
-  /** Calls back for each message until the signal aborts. */
+  /** Calls back for each message until the signal aborts. Throws `offline` when the broker goes away before. */
   async watch(filters: readonly string[], hear: (topic: string, payload: Buffer) => void, signal: AbortSignal): Promise<void> {
     this.#ears.add(hear)
-    await this.#client.subscribeAsync([...filters], { qos: 0 })
-    await new Promise<void>(resolve => {
-      if (signal.aborted) return resolve()
-      signal.addEventListener('abort', () => resolve(), { once: true })
-      this.#client.once('close', resolve)
-    })
-    this.#ears.delete(hear)
+    try {
+      await this.#unlessLost(this.#client.subscribeAsync([...filters], { qos: 0 }))
+      await this.#unlessLost(aborted(signal))
+    } finally {
+      this.#ears.delete(hear)
+    }
   }
 
   /** Asks a device and waits for its answer. Throws `no-answer` after `limitMs`; the request is forgotten by the broker then too. `traceparent`: W3C, goes with it. */
@@ -84,7 +101,7 @@ export class Owner implements AsyncDisposable {
     let hear: Ear = () => {}
     let timer: NodeJS.Timeout | undefined
     try {
-      await this.#client.subscribeAsync(responseTopic, { qos: 1 })
+      await this.#unlessLost(this.#client.subscribeAsync(responseTopic, { qos: 1 }))
       const answer = new Promise<Answer>((resolve, reject) => {
         hear = (topic, payload, correlation) => {
           if (topic === responseTopic && correlation?.equals(correlationData)) resolve(JSON.parse(payload.toString('utf8')) as Answer)
@@ -93,8 +110,10 @@ export class Owner implements AsyncDisposable {
       })
       this.#ears.add(hear)
       const messageExpiryInterval = Math.ceil(limitMs / 1_000)
-      await this.#client.publishAsync(`${topics.command}/${command}`, JSON.stringify(args), { qos: 1, properties: { responseTopic, correlationData, messageExpiryInterval, userProperties: { [TRACE_PROPERTY]: traceparent } } })
-      return await answer
+      const properties = { responseTopic, correlationData, messageExpiryInterval, userProperties: { [TRACE_PROPERTY]: traceparent } }
+      const sent = this.#client.publishAsync(`${topics.command}/${command}`, JSON.stringify(args), { qos: 1, properties })
+      const [given] = await this.#unlessLost(Promise.all([answer, sent]))
+      return given
     } finally {
       clearTimeout(timer)
       this.#ears.delete(hear)
@@ -103,11 +122,15 @@ export class Owner implements AsyncDisposable {
 
   async publish(topic: string, value: unknown, retain: boolean, traceparent?: string): Promise<void> {
     const properties = traceparent === undefined ? {} : { properties: { userProperties: { [TRACE_PROPERTY]: traceparent } } }
-    await this.#client.publishAsync(topic, JSON.stringify(value), { qos: 1, retain, ...properties })
+    await this.#unlessLost(this.#client.publishAsync(topic, JSON.stringify(value), { qos: 1, retain, ...properties }))
+  }
+
+  #unlessLost<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.#lost])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#client.endAsync()
+    await this.#client.endAsync(this.#isLost) // with what is on its way still open, a polite end would never come
   }
 }
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
-import { ParleyError, describe } from '../../base/errors.js'
+import { ParleyError, describe, systemCode } from '../../base/errors.js'
 import { advance, again, begin, planSchema, summary, type Message, type Order, type Rollout } from '../../deploy/fleet/rollout.js'
 import { PREFIX, parseTopic, topicsOf } from '../telemetry/topics.js'
 import { object } from './list.js'
@@ -80,11 +80,11 @@ async function run(owner: Owner, first: Rollout, messages: readonly Message[], i
       const { by } = topic === stop ? object(payload) : {}
       if (topic === stop) return by === undefined ? undefined : take({ type: 'emergency-stop', by: String(by) })
       for (const message of jobsIn(topic, payload)) take(message)
-    }, AbortSignal.any([over.signal, io.signal]))
+    }, AbortSignal.any([over.signal, io.signal])).catch((error: unknown) => { failure ??= error })
   }
   clearInterval(timer)
   await chain
-  if (failure !== undefined) throw failure
+  if (failure !== undefined && systemCode(failure) !== 'offline') throw failure
   if (rollout.state === 'running') io.err(`it goes on at the devices; to go on here: the same command again (${io.signal.aborted ? 'you ended this' : 'the broker went away'})`)
   if (rollout.state === 'stopped') io.err(`stopped. When the cause is mended: parley fleet rollout resume ${rollout.plan.id}`)
   return rollout.state === 'done' ? 0 : 1

@@ -9,7 +9,7 @@ import type { Topics } from '../telemetry/topics.js'
 import { depth, isObject, isUnder, merge, paths, valueAt, type Json, type JsonObject } from './merge.js'
 
 /** Bytes. A kiosk's facts are some kB. */
-const MAX_DESIRED = 64 * 1024
+export const MAX_DESIRED = 64 * 1024
 const MAX_DEPTH = 8
 
 export interface Refused {

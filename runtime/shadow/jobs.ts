@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { childAbort } from '../../base/abort.js'
 import { pause, type Clock } from '../../base/clock.js'
 import { ParleyError, describe, systemCode } from '../../base/errors.js'
@@ -126,28 +126,25 @@ export class Jobs implements AsyncDisposable {
   async #hear(message: Message): Promise<void> {
     if (message.payload.length === 0) return
     try {
-      const request = parse(message)
+      const { cancel, request, wrong } = parse(message)
       const known = this.#jobs.find(j => j.id === request.id)
-      if ('cancel' in request) return void (known && await this.#cancel(known))
+      if (cancel) return void (known ? await this.#cancel(known) : await this.#tell().catch(() => {})) // one that is not there does not begin
       if (known) return void await this.#tell().catch(() => {}) // delivered again: the answer is how it stands
       const traceparent = traceOf(message.userProperties)
       const base: Job = { ...request, state: 'QUEUED', version: 0, queuedAt: this.#now(), ...(this.#options.wall() === undefined ? { clock: 'floor' } : {}), ...(traceparent ? { traceparent } : {}) }
-      const refusal = message.retain ? 'retained: a job that the broker keeps would come again and again; send it without the retain flag' : this.#refusal(request)
+      const refusal = wrong ?? (message.retain ? 'retained: a job that the broker keeps would come again and again; send it without the retain flag' : this.#refusal(request))
       await this.#accept(base, refusal ? { state: 'REJECTED', reason: refusal } : { state: 'QUEUED' })
       this.#wake.abort()
-    } catch (error) {
-      // Without a valid id there is no job that could be rejected.
-      this.#options.log.warn({ reason: error instanceof ParleyError ? error.code : describe(error) }, 'a job that cannot be read')
+    } catch {
+      this.#options.log.warn({ bytes: message.payload.length }, 'a job without a valid id: there is none that could be rejected') // what stands in it may be words
     }
   }
 
   /** What cannot be written down is not taken on: it would be lost with the process, and nobody would know. */
   async #accept(job: Job, to: Change): Promise<void> {
-    this.#jobs.push(job)
     try {
       await this.#change(job, to)
     } catch (error) {
-      this.#jobs = this.#jobs.filter(j => j !== job)
       this.#options.log.error({ reason: describe(error) }, 'a job cannot be written down')
       await this.#tell({ ...job, state: 'REJECTED', reason: `store-failed: the device cannot write it down (${systemCode(error) ?? 'unknown'})` }).catch(() => {}) // offline again
     }
@@ -216,8 +213,7 @@ export class Jobs implements AsyncDisposable {
   async #carryOut(job: Job, limit: AbortController): Promise<void> {
     const { clock } = this.#options
     const over = new AbortController()
-    const run = limit.signal.aborted ? Promise.reject(limit.signal.reason as Error) : this.#options.kinds[job.kind]!.run(job.args, limit.signal)
-    const work = run.then(() => undefined, (error: unknown) => ({ error }))
+    const work = this.#work(job, limit.signal).then(() => undefined, (error: unknown) => ({ error }))
     const late = clock.sleep(job.timeoutS * 1_000, over.signal).then(() => 'late' as const, () => 'late' as const)
     const closed = new Promise<'closed'>(resolve => this.#closing.signal.addEventListener('abort', () => resolve('closed'), { once: true, signal: over.signal }))
     const outcome = await Promise.race([work, late, closed])
@@ -228,6 +224,13 @@ export class Jobs implements AsyncDisposable {
     over.abort()
     if (outcome === 'closed' || (outcome && this.#closing.signal.aborted)) return // it stays IN_PROGRESS on disk, and the next start decides
     await this.#settle(job, endOf(outcome, canceled, job))
+  }
+
+  async #work(job: Job, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const kind = this.#options.kinds[job.kind]
+    if (!kind) throw new ParleyError('unknown-kind', `there is no job ${job.kind} any more`) // it waited over an update
+    await kind.run(job.args, signal)
   }
 
   /** A change that must come: what the disk refuses is tried again with each look. */
@@ -251,11 +254,12 @@ export class Jobs implements AsyncDisposable {
   async #changeNow(job: Job, to: Change): Promise<void> {
     const next: Job = { ...job, ...to, version: job.version + 1 }
     if (isOver(next)) next.endedAt = this.#now()
-    const over = this.#jobs.filter(j => isOver(j === job ? next : j))
+    const jobs = this.#jobs.includes(job) ? this.#jobs : [...this.#jobs, job] // a new one is there, and can begin, only when this is on disk
+    const over = jobs.filter(j => isOver(j === job ? next : j))
     const forgotten = new Set(over.slice(0, Math.max(0, over.length - KEPT)))
-    await writeJobs(this.#path, this.#jobs.filter(j => !forgotten.has(j)).map(j => (j === job ? next : j)))
+    await writeJobs(this.#path, jobs.filter(j => !forgotten.has(j)).map(j => (j === job ? next : j)))
     Object.assign(job, next)
-    this.#jobs = this.#jobs.filter(j => !forgotten.has(j)) // others have come meanwhile
+    this.#jobs = jobs.filter(j => !forgotten.has(j))
     this.#options.onChange?.(job)
     await this.#tell().catch(() => {}) // offline: told at the next connection
   }
@@ -290,12 +294,23 @@ function endOf(outcome: 'late' | { error: unknown } | undefined, canceled: boole
 
 const failure = (error: unknown): Change => ({ state: 'FAILED', reason: error instanceof ParleyError ? `${error.code}: ${error.message}` : describe(error) })
 
-function parse(message: Message): JobRequest | z.infer<typeof jobCancel> {
-  if (message.payload.length > MAX_REQUEST) throw new ParleyError('too-large', `${message.payload.length} bytes`)
-  const data: unknown = JSON.parse(message.payload.toString('utf8'))
-  const taken = jobCancel.safeParse(data)
-  if (taken.success) return taken.data
+const named = z.object({ id: jobRequest.shape.id })
+
+interface Heard {
+  readonly cancel: boolean
+  readonly request: JobRequest
+  /** Why it is rejected: a code, then what is wrong with it. */
+  readonly wrong?: string
+}
+
+/** Throws for what has no valid id, so that nobody could be told of it by name. */
+function parse({ payload }: Message): Heard {
+  const data: unknown = JSON.parse(payload.toString('utf8'))
+  const { id } = named.parse(data)
+  const nothing: JobRequest = jobRequest.parse({ id, kind: 'unknown' })
+  if (payload.length > MAX_REQUEST) return { cancel: false, request: nothing, wrong: `too-large: ${payload.length} bytes; at most ${MAX_REQUEST}` }
+  if (jobCancel.safeParse(data).success) return { cancel: true, request: nothing }
   const checked = jobRequest.safeParse(data)
-  if (checked.success) return checked.data
-  throw new ParleyError('malformed', 'not a job', { cause: checked.error })
+  if (checked.success) return { cancel: false, request: checked.data }
+  return { cancel: false, request: nothing, wrong: `malformed: ${checked.error.issues.slice(0, 5).map(i => `${i.path.join('.') || 'the job'}: ${i.message}`).join('; ')}` }
 }

@@ -5,7 +5,10 @@ import type { SegmentRing } from './store/ring.js'
 /** Live records that wait for their answer; more go to the disk only, and come as backfill. */
 const MAX_LIVE = 32
 
-/** Records of one kind: on disk first and at once on the way, if there is one. What was not answered stays for the backfill. */
+/**
+ * Records of one kind. While there is a broker they are on their way at once, and on disk only if they have not arrived by the ring's
+ * next `sync` or the link is lost; without one they are on disk at once, for the backfill.
+ */
 export class Outbox {
   readonly kind: Kind
   readonly ring: SegmentRing
@@ -20,11 +23,12 @@ export class Outbox {
     this.#link = link
   }
 
-  /** Resolves when it is stored, not when it has arrived. Never rejects. */
+  /** Resolves when it is stored or on its way, not when it has arrived. Never rejects. */
   async add(record: TelemetryRecord): Promise<void> {
     const text = JSON.stringify(record)
-    const { seq, stored } = this.ring.append(Buffer.from(text))
-    if (this.#link.connected && this.#live.size < MAX_LIVE) void this.#send(seq, text)
+    const goes = this.#link.connected && this.#live.size < MAX_LIVE
+    const { seq, stored } = this.ring.append(Buffer.from(text), goes)
+    if (goes) void this.#send(seq, text)
     await stored
   }
 
@@ -49,7 +53,7 @@ export class Outbox {
       await this.#link.publish(this.#topic, text, { qos: 1 })
       this.ring.ack(seq)
     } catch {
-      // It is on disk, and the backfill takes it from there.
+      await this.ring.flush() // from there the backfill takes it
     } finally {
       this.#live.delete(seq)
     }

@@ -36,7 +36,7 @@ export const telemetrySettings = z.strictObject({
     /** Bytes on disk; 4 MiB hold 24 h of a turn every 10 s. */
     turnBytes: z.number().int().min(16 * kB).max(1_024 * kB * kB).default(4 * kB * kB),
     eventBytes: z.number().int().min(16 * kB).max(1_024 * kB * kB).default(kB * kB),
-    /** What one fsync covers at most: a power cut loses what came in this time, ms. A killed process loses nothing. */
+    /** What one fsync covers at most: a power cut loses what came in this time and was not answered, ms. So long an answer may take before a record is written. */
     syncMs: z.number().int().min(100).max(60_000).default(5_000),
   }).prefault({}),
   /** Old records sent a second, once the broker is back. Live ones are never held back. */

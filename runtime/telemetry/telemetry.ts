@@ -20,7 +20,7 @@ import { readSystem, readVersions } from './system.js'
 import { TimeFloor } from './time-floor.js'
 import { topicsOf, type Topics } from './topics.js'
 
-/** How often the place in the queue is written down: after a crash at most this much is sent twice, ms. Each costs 8 kB of flash. */
+/** How often the place in the queue is written down, if there is a queue: after a crash at most this much is sent twice, ms. */
 const CURSOR_MS = 600_000
 const DAY_MS = 86_400_000
 
@@ -54,6 +54,8 @@ export class Telemetry implements AsyncDisposable {
   #opened = false
   #work: Promise<unknown>[] = []
   #old: TelemetryRecord | undefined
+  /** What keeps us from the broker. Told once, not with each try: in a day without a broker those would be thousands, each with its fsync. */
+  #trouble: string | undefined
   #mirrors: ((record: Backfilled) => Promise<void>)[] = []
 
   constructor(options: TelemetryOptions) {
@@ -111,7 +113,7 @@ export class Telemetry implements AsyncDisposable {
     await this.time.keep()
   }
 
-  /** Records something that happened now. Resolves when it is stored; never rejects. */
+  /** Records something that happened now. Resolves when it is stored or on its way; never rejects. */
   async add(kind: Kind, fields: Record<string, unknown>): Promise<void> {
     await this.#boxes[kind].add({ id: `${this.#run}-${this.#count++}`, ...this.#stamp(), ...fields })
   }
@@ -177,8 +179,9 @@ export class Telemetry implements AsyncDisposable {
   #news = (news: LinkNews): void => {
     if (news.what === 'connected') this.registry.add('reconnects')
     if (news.what === 'taken-over') this.registry.add('takeovers')
-    if (news.what === 'taken-over' || news.what === 'rival') this.observer.hear({ type: 'error', code: 'duplicate-id' })
-    if (news.what === 'failed') this.observer.hear({ type: 'error', code: news.code })
+    const trouble = news.what === 'failed' ? news.code : news.what === 'taken-over' || news.what === 'rival' ? 'duplicate-id' : undefined
+    if (trouble !== undefined && trouble !== this.#trouble) this.observer.hear({ type: 'error', code: trouble })
+    this.#trouble = news.what === 'connected' ? undefined : trouble ?? this.#trouble
   }
 
   #stamp(): { at: number; clock?: 'floor' } {

@@ -24,7 +24,7 @@ t.test('the owner commands and changes a running device, and hears numbers only'
   await using bundle = await tinyBundle()
   await using owner = await Listener.open(broker.url)
   const raw = {
-    microphone: { driver: 'fake', repeat: true }, speaker: { driver: 'null' }, facts: { restroom: 'left' }, playout: { volume: 0.5 }, bundle: { folder: folder.path },
+    microphone: { driver: 'fake', repeat: true }, speaker: { driver: 'null' }, facts: { restroom: 'left' }, readings: { battery: 61 }, playout: { volume: 0.5 }, bundle: { folder: folder.path },
     telemetry: { site: 'lab', device: 'r1', broker: { url: broker.url }, folder: `${folder.path}/telemetry`, stateS: 1, commands: ['say', 'ask', 'stop', 'volume', 'mute', 'snapshot', 'restart', 'logs', 'bundle-use', 'config-get'] },
   }
   const live = { config: configSchema.parse(raw), runtime: undefined as Runtime | undefined }
@@ -44,6 +44,7 @@ t.test('the owner commands and changes a running device, and hears numbers only'
   await using runtime = new Runtime({ config: await fleet.load(), log: silent, onEvent: e => { events.push(e); fleet.take(e) }, openModel })
   await runtime.open()
   live.runtime = runtime
+  fleet.take({ at: 0, type: 'error', code: 'golden-failed', message: '' })
   await fleet.start(bundle.folder)
   await owner.until(h => h.topic === topics.state, 'the state')
 
@@ -103,6 +104,10 @@ t.test('the owner commands and changes a running device, and hears numbers only'
     t.same(restarts, [])
     t.match(await ask('restart', { reason: 'a test' }), { ok: true })
     t.same(restarts, ['a test'])
+  })
+  await t.test('what happened while the parts were opened is told too', async t => {
+    await owner.until(h => h.topic === topics.state && h.payload.includes('"battery":61'), 'a reading')
+    await owner.until(h => h.topic === topics.backfill && h.payload.includes('golden-failed'), 'an error')
   })
   await t.test('what left the device holds numbers: no word that was said, typed or meant, and no sound', async t => {
     await owner.until(h => h.topic === topics.state && h.payload.includes('"bundle":"tiny"') && h.payload.includes('"bundle_hash"'), 'a state with all in it')

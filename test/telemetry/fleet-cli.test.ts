@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import t from 'tap'
 import { fleetMain } from '../../runtime/fleet/main.js'
+import { watchLine } from '../../runtime/fleet/watch-line.js'
 import { Broker } from '../rig/broker.js'
 import { startDevice } from './fake-device.js'
 import { Folder, Listener, eventually, greeted, turn, wait } from './kit.js'
@@ -84,6 +85,20 @@ t.test('what it cannot do it says, with an exit code', { timeout: 180_000 }, asy
   t.match(await fleet(broker.url, ['say', 'nobody', 'x']), { code: 2, err: /no device nobody/ })
   t.match(await fleet(broker.url, ['say', 'lab/nobody', 'x', '--timeout', '0.3']), { code: 1, err: /not answered in 0.3 s/ })
   t.match(await fleet(broker.url, ['say', 'lab/nobody', 'x'.repeat(20_000)]), { code: 2, err: /20\d+ bytes; a device takes 16384/ })
+  t.match(await fleet(broker.url, ['state', 'set', 'lab/nobody', JSON.stringify({ facts: { a: 'x'.repeat(70_000) } })]), { code: 2, err: /70\d+ bytes; a device takes 65536/ })
+  const watching = fleet(broker.url, ['watch'])
+  await wait(300)
   await broker.kill()
+  t.match(await watching, { code: 1, err: /connection to the broker was lost/ }, 'a watch that sees nothing any more does not end as if all were well')
   t.match(await fleet(broker.url, ['list']), { code: 1, err: /cannot be reached/ })
+})
+
+t.test('what is watched stands on one short line, and no device can move the cursor of who watches', t => {
+  const line = (leaf: string, value: object | string): string => watchLine(leaf, Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)))
+  t.equal(line('state', { at: 1, problem: false, turns: 3, first_sound: 181.5, memory: 1e9, version: '1', parts: {} }), 'problem=false turns=3 first_sound=181.5 ms')
+  t.equal(line('jobs', { jobs: [{ id: 'a' }, { id: 'night-2', kind: 'dance', state: 'REJECTED', reason: 'unknown-kind: there is no job dance' }] }), 'night-2 dance REJECTED (unknown-kind: there is no job dance)')
+  t.equal(line('reported', { version: 1, inForce: {}, refused: { version: 2, reasons: [{ key: 'playout.volume', why: 'Too big' }] }, waitsForRestart: ['health'] }), 'version=1 refused=2 (playout.volume Too big) after a restart: health')
+  t.equal(line('turn', { id: 'x', turn: 1, firstSoundMs: 181, steps: { p50: 1 } }), 'turn=1 firstSoundMs=181')
+  for (const leaf of ['availability', 'state', 'jobs', 'event']) t.notMatch(line(leaf, leaf === 'availability' ? '\x1b[2J' : { '\x1b[2J': '\x1b[2J', battery: '\x1b[2J', jobs: [{ id: '\x1b[2J' }] }), /\x1b/)
+  t.end()
 })

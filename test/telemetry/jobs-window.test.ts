@@ -18,6 +18,7 @@ interface Night extends AsyncDisposable {
   /** Lets this time pass, in which the device looks each second whether it may begin. True: it never did. */
   waits(ms: number): Promise<boolean>
   done(id: string): Promise<void>
+  stateOf(id: string): string | undefined
 }
 
 /** Jobs with a window, and a clock that only the test moves. */
@@ -44,6 +45,7 @@ async function night(more: Partial<JobsOptions> = {}, start = EVENING): Promise<
       await clock.advance(ms)
       return runs === 0 && looks - before >= ms / 1_000 - 1 // one that begins does not look meanwhile
     },
+    stateOf,
     done: id => eventually(`${id} has ended well`, () => stateOf(id) === 'SUCCEEDED'),
     async [Symbol.asyncDispose]() {
       await jobs.close()
@@ -101,4 +103,16 @@ t.test('a job with `now` is carried out by a clock that cannot be believed', asy
   await at.send('one', { now: true })
   await at.clock.advance(6_000)
   await at.done('one')
+})
+
+t.test('a job that is refused does not begin while its refusal is written down', async t => {
+  for (const more of [{ kind: 'dance' }, { timeoutS: 0 }]) {
+    await using at = await night({ window: { from: '00:00', to: '23:59' } })
+    await at.clock.advance(10_000) // quiet for long enough
+    const sent = at.send('one', more)
+    for (let n = 0; n < 20; n++) await at.clock.advance(1_000)
+    await sent
+    t.ok(await at.waits(3_000), 'it looks on, and nothing runs')
+    t.equal(at.stateOf('one'), 'REJECTED')
+  }
 })

@@ -56,6 +56,26 @@ t.test('jobs end as they should, one at a time', { timeout: 180_000 }, async t =
   t.same(said, ['QUEUED', 'IN_PROGRESS', 'SUCCEEDED'])
 })
 
+t.test('a job that is wrong is rejected with what is wrong, and one without a name changes nothing', { timeout: 60_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  await using owner = await Listener.open(broker.url)
+  let runs = 0
+  const { device } = await startDevice(t, broker, folder.path, {}, { jobs: { count: kind(async () => { runs++ }) } })
+  await greeted(device.telemetry)
+  await owner.publish(`${ROOT}/job`, { kind: 'count' })
+  await owner.publish(`${ROOT}/job`, { id: 'with/slash', kind: 'count' })
+  await owner.publish(`${ROOT}/job`, { id: 'late', kind: 'count', timeoutS: 0, loud: true })
+  await owner.publish(`${ROOT}/job`, { id: 'long', kind: 'count', args: { text: 'x'.repeat(20_000) } })
+  await owner.publish(`${ROOT}/job`, { id: 'never-sent', cancel: true })
+  await ended(owner, 'long', 'REJECTED')
+  const told = owner.json(`${ROOT}/jobs`).at(-1)!['jobs']
+  t.match(told, [{ id: 'late', state: 'REJECTED', reason: /^malformed: timeoutS: .*loud/ }, { id: 'long', state: 'REJECTED', reason: /^too-large: 20\d+ bytes; at most 16384/ }])
+  t.equal(told.length, 2)
+  t.equal(runs, 0)
+  await device.close()
+})
+
 t.test('a restart waits until nobody speaks, then succeeds by the restart itself', { timeout: 180_000 }, async t => {
   await using broker = await Broker.start()
   await using folder = await Folder.make()
@@ -88,6 +108,16 @@ t.test('a job in the middle of which the device died has failed, unless it can b
   await ended(owner, 'y', 'SUCCEEDED')
   t.equal(stateOf(owner, 'x'), 'FAILED')
   t.equal(runs, 1)
+  await device.close()
+})
+
+t.test('a job that waited over an update, and of a kind that the new release does not have, has failed; the device comes up', { timeout: 60_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  await using owner = await Listener.open(broker.url)
+  await writeFile(join(folder.path, 'jobs.json'), JSON.stringify([{ id: 'x', kind: 'gone', args: {}, timeoutS: 60, waitS: 1e5, now: true, state: 'QUEUED', version: 1, queuedAt: Date.now() }]))
+  const { device } = await startDevice(t, broker, folder.path)
+  await ended(owner, 'x', 'FAILED')
   await device.close()
 })
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Broker } from '../rig/broker.js'
-import { Folder, Listener, startTelemetry, turn } from './kit.js'
+import { Folder, Listener, eventually, greeted, startTelemetry, turn } from './kit.js'
 
 const ROOT = 'parley/v1/lab/r1'
 
@@ -68,4 +68,22 @@ t.test('the same error a thousand times is one event with a count, not a thousan
   await owner.until(h => h.topic === `${ROOT}/event` && h.payload.includes('other'), 'the last')
   t.equal(owner.json(`${ROOT}/event`).length, 2)
   t.equal(device.registry.get('errors'), 1_001, 'and the metric has them all')
+})
+
+t.test('a broker that is away for many tries is one event, and so is the next outage', { timeout: 60_000 }, async t => {
+  await using broker = await Broker.start()
+  await using folder = await Folder.make()
+  await using device = await startTelemetry(broker, folder.path)
+  let failures = 0
+  device.link.onNews(news => { if (news.what === 'failed') failures++ })
+  const outage = async (n: number): Promise<void> => {
+    await greeted(device, n)
+    await broker.kill()
+    const before = failures
+    await eventually('five tries', () => failures >= before + 5)
+    t.equal(device.registry.get('errors'), n)
+    await broker.restart()
+  }
+  await outage(1)
+  await outage(2)
 })

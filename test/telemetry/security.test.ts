@@ -74,6 +74,12 @@ t.test('a claim becomes a certificate once, is deleted, and works only for that'
   const serving = fleetMain(argv, { out: l => lines.push(l), err: l => lines.push(l), env: {}, signal: stop.signal })
   await eventually('the registrar listens', () => /Received SUBSCRIBE/.test(broker.output))
   const ask = (device: string): Promise<Issued> => provision({ broker: { url: broker.url, ca: authority.ca, ...claim }, claim: 'c1', site: 'lab', device, folder: join(folder.path, device), signal: AbortSignal.timeout(20_000) })
+  await using thief = await Listener.open(broker.url, 'parley/provision/claim/c1/answer', await as(authority, claim))
+  const refusals: unknown[] = []
+  for (const topic of ['parley/v1/claim/c1/state', 'homeassistant/device/claim/c1/config', 'parley/v1/lab/r9/state', 'parley/provision/claim/c2/request']) {
+    await thief.publish(topic, { evil: true }).catch((error: unknown) => refusals.push(error))
+  }
+  t.match(refusals, Array(4).fill({ code: NOT_AUTHORIZED }), 'it cannot pretend to be a device')
   const issued = await ask('r9')
   t.equal((await stat(issued.key)).mode & 0o777, 0o600)
   t.equal(await stat(claim.key).catch(() => 'gone'), 'gone')

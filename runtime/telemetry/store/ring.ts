@@ -21,7 +21,8 @@ const CURSOR_BYTES = 8_192
  * A queue on disk, bounded, of records in order.
  *
  * INVARIANTS
- * - `stored` of `append` resolves once the kernel has the record: a killed process loses nothing that was appended.
+ * - `stored` of `append` resolves once the kernel has the record: a killed process loses nothing that was appended. What is `held`
+ *   is written with the next `flush` or `sync`, and if it is done before that, never: a flash is not worn by what arrives at once.
  * - `sync` makes all of it durable; a power cut loses what came after the last one.
  * - Numbers have no holes: a hole is a lost record, so the count of losses survives any crash.
  * - A record is handed out until `ack`; after a crash some may come again, never out of order.
@@ -34,10 +35,13 @@ export class SegmentRing {
   #writer: SegmentWriter | undefined
   #waiting: Stored[] = []
   #flushing: Promise<void> | undefined
+  #savingCursor: Promise<void> | undefined
   #nextSeq = 1
   #cache: { segment: Segment; bytes: number; records: Stored[] } | undefined
   #dirty = false
   #cursorDirty = false
+  /** A record was done before it was written: a hole that is none. The cursor must say so before a later record is on disk. */
+  #skipped = false
   /** False on the first start, or where the file is lost: then nobody knows what came before the oldest record. */
   #cursorRead = false
   /** Lost unsent since the first start: pushed out by newer ones, or damaged on disk. */
@@ -70,13 +74,13 @@ export class SegmentRing {
 
   /**
    * Adds a record of at most 64 kB. Its number is known at once, so that sending need not wait for the disk; `stored` resolves once
-   * the kernel has it, or the disk refused and memory keeps it. `stored` never rejects.
+   * the kernel has it, or the disk refused and memory keeps it, or at once for one that is held. `stored` never rejects.
    */
-  append(body: Uint8Array): { seq: number; stored: Promise<void> } {
+  append(body: Uint8Array, held = false): { seq: number; stored: Promise<void> } {
     if (body.length > MAX_BODY) throw new RangeError(`a record of ${body.length} bytes; at most ${MAX_BODY}`)
     const seq = this.#nextSeq++
     this.#waiting.push({ seq, body: Buffer.from(body) })
-    return { seq, stored: this.flush() }
+    return { seq, stored: held ? Promise.resolve() : this.flush() }
   }
 
   /** The oldest records that are not done and that `skip` does not name, in order. */
@@ -94,8 +98,10 @@ export class SegmentRing {
   /** The record has arrived. */
   ack(seq: number): void {
     this.#acked.add(seq)
-    this.#cursorDirty = true
-    this.#waiting = this.#waiting.filter(r => r.seq !== seq)
+    const left = this.#waiting.filter(r => r.seq !== seq)
+    if (left.length < this.#waiting.length) this.#skipped = true
+    if (left.length === this.#waiting.length || this.#flushing) this.#cursorDirty = true
+    this.#waiting = left
   }
 
   /** Makes what was appended durable, if any of it still waits to be sent: what has arrived needs no flash. */
@@ -110,12 +116,7 @@ export class SegmentRing {
 
   /** Remembers what has arrived, so that it is not sent twice; frees files. */
   async saveCursor(): Promise<void> {
-    if (this.#cursorDirty) {
-      this.#cursorDirty = false
-      const text = JSON.stringify({ ...this.#acked.toJSON(), dropped: this.dropped })
-      await this.#try(() => writeFileAtomic(join(this.#folder, 'cursor.json'), text, 0o600))
-      this.written += CURSOR_BYTES
-    }
+    if (this.#cursorDirty) await this.#try(() => this.#writeCursor())
     await this.#dropDone() // after the cursor: else a crash between the two would take what has arrived for lost
   }
 
@@ -139,6 +140,7 @@ export class SegmentRing {
     const bytes = Buffer.concat(batch.map(r => encodeRecord(r.seq, r.body)))
     const [first, last] = [batch[0]!.seq, batch.at(-1)!.seq]
     const done = await this.#try(async () => {
+      if (this.#skipped) await this.#writeCursor()
       await (await this.#writerFor(first, bytes.length)).append(bytes, last)
     })
     if (done) {
@@ -147,6 +149,23 @@ export class SegmentRing {
       this.written += bytes.length
     }
     while (this.#waiting.length > MAX_IN_MEMORY) this.#lose(this.#waiting.shift()!.seq)
+  }
+
+  /** One at a time, or an older one could be the last. Throws what the disk says. */
+  async #writeCursor(): Promise<void> {
+    while (this.#savingCursor) await this.#savingCursor.catch(() => {}) // its own caller is told
+    this.#cursorDirty = this.#skipped = false
+    const text = JSON.stringify({ ...this.#acked.toJSON(), dropped: this.dropped })
+    this.#savingCursor = writeFileAtomic(join(this.#folder, 'cursor.json'), text, 0o600)
+    try {
+      await this.#savingCursor
+      this.written += CURSOR_BYTES
+    } catch (error) {
+      this.#cursorDirty = this.#skipped = true
+      throw error
+    } finally {
+      this.#savingCursor = undefined
+    }
   }
 
   async #writerFor(first: number, bytes: number): Promise<SegmentWriter> {
