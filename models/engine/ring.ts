@@ -14,6 +14,8 @@ export interface RingShape {
   readonly headSize: number
   readonly factSlots: number
   readonly streamSlots: number
+  /** Ticks for which a tick stays open in which nothing was said, heard, read or played; then attention passes it over. */
+  readonly idleTicks: number
 }
 
 /**
@@ -26,6 +28,8 @@ export class KvRing {
   readonly factMask: Float32Array
   readonly #shape: RingShape
   readonly #memories: Memory[] = []
+  /** By slot of the ring: whether its tick was idle. */
+  readonly #idle: boolean[]
   #facts = 0
   #ticks = 0
 
@@ -33,6 +37,7 @@ export class KvRing {
     this.#shape = shape
     this.mask = new Float32Array(shape.factSlots + shape.streamSlots).fill(CLOSED)
     this.factMask = this.mask.slice()
+    this.#idle = new Array<boolean>(shape.streamSlots).fill(false)
   }
 
   add(data: Float32Array, columns: boolean, slice: number): void {
@@ -73,12 +78,16 @@ export class KvRing {
     return this.#memories.length * this.#shape.heads * this.#shape.headSize
   }
 
-  /** The same of a tick: over the oldest once the ring is full. */
-  writeTick(keys: Float32Array, values: Float32Array): void {
-    const slot = this.#shape.factSlots + (this.#ticks % this.#shape.streamSlots)
-    this.#write(slot, keys, values)
-    this.mask[slot] = 0
+  /** The same of a tick: over the oldest once the ring is full. An `idle` one is closed again after `idleTicks`. */
+  writeTick(keys: Float32Array, values: Float32Array, idle: boolean): void {
+    const { factSlots, streamSlots, idleTicks } = this.#shape
+    const at = this.#ticks % streamSlots
+    this.#write(factSlots + at, keys, values)
+    this.mask[factSlots + at] = 0
+    this.#idle[at] = idle
     this.#ticks++
+    const old = this.#ticks - 1 - idleTicks
+    if (old >= 0 && idleTicks < streamSlots && this.#idle[old % streamSlots]) this.mask[factSlots + (old % streamSlots)] = CLOSED
   }
 
   /** Forgets all facts after the first `kept`. */

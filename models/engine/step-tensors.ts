@@ -8,6 +8,9 @@ import type { StepSpec } from './step-spec.js'
 // the CommonJS copy that the native binding itself loads: a second one would cost memory for nothing
 const { Tensor: OrtTensor } = createRequire(import.meta.url)('onnxruntime-common') as typeof import('onnxruntime-common')
 
+/** 10 s: no longer silence is in the streams that a model learns from, and one that looks at more of it answers nobody (docs/adr/0023). */
+const IDLE_TICKS = 125
+
 /** A state that is fed back as it comes out. */
 interface Fed {
   readonly output: string
@@ -41,7 +44,7 @@ export class StepTensors {
 
   constructor(spec: StepSpec) {
     const { codebooks, codes, headSize } = spec
-    this.ring = new KvRing(spec)
+    this.ring = new KvRing({ ...spec, idleTicks: IDLE_TICKS })
     this.audio = this.#float('audio', [1, spec.tickSamples])
     this.#live = this.#float('live', [1, 1])
     this.ropeStream = this.#float('rope_stream', [2, headSize / 2])

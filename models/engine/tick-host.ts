@@ -88,7 +88,8 @@ export class TickHost {
     const tensors = this.#tensors
     if (tick.audio.length !== spec.tickSamples) throw new ParleyError('tick-size', `a tick has ${spec.tickSamples} samples, not ${tick.audio.length}`)
     tensors.audio.set(tick.audio)
-    tensors.setId('text_in', this.channel.take())
+    const read = this.channel.take()
+    tensors.setId('text_in', read)
     const dictated = this.#dictation.mask(this.#reply.open)
     tensors.setTextMask(dictated ?? this.#reply.mask)
     this.#rope.write(tensors.ropeStream, tensors.ring.ticks)
@@ -99,7 +100,8 @@ export class TickHost {
     const heard = intOf(out, 'heard', 0)
     if (dictated) this.#dictation.took(text)
     const speaking = intOf(out, 'codes', 0) !== spec.silentCode
-    tensors.ring.writeTick(floatsOf(out, tensors.keysOutput), floatsOf(out, tensors.valuesOutput))
+    const idle = read === 0 && text === 0 && heard === 0 && !speaking
+    tensors.ring.writeTick(floatsOf(out, tensors.keysOutput), floatsOf(out, tensors.valuesOutput), idle)
     tensors.feedBack(out, speaking)
     tensors.setId('text_prev', text)
     tensors.setId('heard_prev', heard)

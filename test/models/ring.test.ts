@@ -1,5 +1,6 @@
 import t from 'tap'
 import { openInProcess } from '../../models/engine/index.js'
+import { CLOSED, KvRing } from '../../models/engine/ring.js'
 import { id, tick, tinyBundle, tinyTokenizer } from './tiny-bundle.js'
 import { ATTENDED, TINY, traceLevel } from './tiny-graph.js'
 import { naiveAttention, type Seen } from './naive-step.js'
@@ -125,4 +126,18 @@ t.test('the same seed gives the same noise, another seed another', async t => {
   }
   t.equal(await noise(1), await noise(1))
   t.not(await noise(1), await noise(2))
+})
+
+t.test('an idle tick is passed over after its time, one with words stays until the ring comes round', async t => {
+  const ring = new KvRing({ heads: 1, headSize: 2, factSlots: 1, streamSlots: 8, idleTicks: 3 })
+  const none = new Float32Array(0)
+  const open: number[][] = []
+  for (let position = 0; position < 12; position++) {
+    ring.writeTick(none, none, position !== 1)
+    open.push([...ring.mask.subarray(1)].flatMap((m, slot) => (m === CLOSED ? [] : [slot])))
+  }
+  t.same(open[4], [1, 2, 3, 4], 'the words, and the last three ticks')
+  t.same(open[8], [0, 1, 6, 7], 'the words are still there')
+  t.same(open[9], [0, 1, 7], 'in their slot is an idle tick now')
+  t.same(open[11], [1, 2, 3], 'and that goes, too')
 })

@@ -67,3 +67,12 @@ t.test('a minute of a silent room: pico says nothing', async t => {
   const events = await hold(input, 'fast', ['hours: 8 to 20'])
   t.same(said(events), [])
 })
+
+t.test('after 80 s of a silent room pico still answers', async t => {
+  const input = join(folder, 'late.wav')
+  const { rate, samples } = await readWav(fixture('what-does-a-muffin-cost.wav'))
+  const room = Float32Array.from({ length: 80 * rate + samples.length }, (_, i) => 0.0003 * Math.sin(i * i) + (samples[i - 80 * rate] ?? 0))
+  await writeWav(input, { rate, samples: room })
+  const events = await hold(input, 'fast', ['muffin: 2 euros', 'hours: 8 to 20'])
+  t.match(events.filter(e => e.type === 'turn').map(e => e.text).join(' '), /\b2\b/)
+})
