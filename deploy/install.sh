@@ -128,8 +128,13 @@ if [ "$packages" = yes ]; then
       *) [ -x /usr/bin/chromium ] || missing "--screen: Ubuntu has Chromium as a snap only, which no hardened service can start; put one that is none at /usr/bin/chromium first" ;;
     esac
   fi
+  installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+  # Without a time server certificates are refused, and a minimal Debian has none that asks one.
+  clock=no
+  for package in systemd-timesyncd chrony ntpsec ntp openntpd; do if installed "$package"; then clock=yes; fi; done
+  [ "$clock" = yes ] || want="$want systemd-timesyncd"
   lacking=
-  for package in $want; do dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || lacking="$lacking $package"; done
+  for package in $want; do installed "$package" || lacking="$lacking $package"; done
   if [ -n "$lacking" ]; then
     do_it env DEBIAN_FRONTEND=noninteractive apt-get update -q
     do_it env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $lacking
@@ -231,8 +236,11 @@ elif [ -L "$screen_on" ]; then
 fi
 if live; then
   [ "$changed" = no ] || do_it systemctl daemon-reload
-  do_it udevadm control --reload
-  do_it udevadm trigger --subsystem-match=sound --subsystem-match=video4linux # what is plugged in already gets its names, too
+  # A container has no udev of its own; there is nothing to name there, and that must not end this.
+  if systemctl -q is-active systemd-udevd.service; then
+    do_it udevadm control --reload
+    do_it udevadm trigger --subsystem-match=sound --subsystem-match=video4linux # what is plugged in already gets its names, too
+  fi
   do_it systemctl start --no-block parley.target
 fi
 [ "$dry" = yes ] || sync # a technician pulls the plug right after
