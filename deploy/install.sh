@@ -13,6 +13,8 @@ deploy/install.sh [options]        as root
   --audio alsa    the card belongs to parley alone (the default the first time: nothing between it and the microphone, 20 ms frames)
   --audio pulse   a PulseAudio server of the device's own (parley-sound.service) with an echo canceller; programs of root
                   and of the group parley can use it, too
+  --screen        a kiosk's screen as well: cage and Chromium (some 200 MB are fetched) show the page at http://127.0.0.1:8137/
+  --no-screen     takes the screen off again; its packages stay
   --root DIR      into a folder instead of /: no packages, no running services
   --no-packages   no apt-get
   --dry-run       says what it would do, and does nothing
@@ -23,10 +25,12 @@ Exit codes: 0 done, 2 wrong option, 4 this system is not supported or something 
 TEXT
 }
 
-root= node= from=$(dirname "$(dirname "$(readlink -f "$0")")") trust= audio= packages=yes dry=no uninstall=no purge=no
+root= node= from=$(dirname "$(dirname "$(readlink -f "$0")")") trust= audio= screen= packages=yes dry=no uninstall=no purge=no
 while [ $# -gt 0 ]; do
   case $1 in
     --from|--trust|--audio|--root|--node) [ $# -ge 2 ] || { echo "$1 needs a value" >&2; exit 2; }; eval "${1#--}=\$2"; shift ;;
+    --screen) screen=yes ;;
+    --no-screen) screen=no ;;
     --no-packages) packages=no ;;
     --dry-run) dry=yes ;;
     --uninstall) uninstall=yes ;;
@@ -40,6 +44,8 @@ case $audio in ''|alsa|pulse) ;; *) echo "--audio is alsa or pulse, not $audio" 
 root=${root%/}
 [ -n "$root" ] && packages=no
 # Run again it stays what it was.
+screen_on=$root/etc/systemd/system/parley.target.wants/parley-screen.service
+if [ -z "$screen" ]; then [ -L "$screen_on" ] && screen=yes || screen=no; fi
 if [ -z "$audio" ]; then [ -e "$root/etc/pulse/default.pa.d/parley.pa" ] && audio=pulse || audio=alsa; fi
 # The service is another user: it must be able to read what root writes here, whatever root's own umask.
 umask 022
@@ -71,8 +77,8 @@ if [ "$uninstall" = yes ]; then
     do_it rmdir "$root/etc/systemd/system/$unit.service.d" 2>/dev/null || true # an owner's own files stay there
   done
   do_it rm -f "$root/usr/lib/sysusers.d/parley.conf" "$root/usr/lib/tmpfiles.d/parley.conf" "$root/etc/udev/rules.d/85-parley.rules" "$root/etc/systemd/journald.conf.d/parley.conf" "$root/etc/pulse/default.pa.d/parley.pa" "$root/etc/pipewire/pipewire-pulse.conf.d/parley.conf" "$root/usr/local/bin/parley"
-  do_it rm -rf "$root/opt/parley" "$root/var/lib/parley-update"
-  if [ "$purge" = yes ]; then do_it rm -rf "$root/etc/parley" "$root/var/lib/parley" "$root/var/lib/parley-screen" "$root/var/log/parley"; fi
+  do_it rm -rf "$root/opt/parley" "$root/var/lib/parley-update" "$root/var/lib/parley-screen"
+  if [ "$purge" = yes ]; then do_it rm -rf "$root/etc/parley" "$root/var/lib/parley" "$root/var/log/parley"; fi
   if live; then do_it systemctl daemon-reload; fi
   say "parley is removed$([ "$purge" = yes ] || echo '; /etc/parley and /var/lib/parley are still there (--purge removes them)')"
   exit 0
@@ -113,8 +119,22 @@ node=$(readlink -f "$node")
 if [ "$packages" = yes ]; then
   want='alsa-utils libasound2-plugins mosquitto-clients'
   [ "$audio" = pulse ] && want="$want pulseaudio pulseaudio-utils"
+  # Debian's cage does not start without Xwayland, though it needs none; seatd gives a service without a session the screen.
+  if [ "$screen" = yes ]; then
+    want="$want cage xwayland seatd"
+    case $system in
+      debian*) want="$want chromium" ;;
+      # Ubuntu's is a snap, which wants a session, a home and more rights than the unit has.
+      *) [ -x /usr/bin/chromium ] || missing "--screen: Ubuntu has Chromium as a snap only, which no hardened service can start; put one that is none at /usr/bin/chromium first" ;;
+    esac
+  fi
+  installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+  # Without a time server certificates are refused, and a minimal Debian has none that asks one.
+  clock=no
+  for package in systemd-timesyncd chrony ntpsec ntp openntpd; do if installed "$package"; then clock=yes; fi; done
+  [ "$clock" = yes ] || want="$want systemd-timesyncd"
   lacking=
-  for package in $want; do dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || lacking="$lacking $package"; done
+  for package in $want; do installed "$package" || lacking="$lacking $package"; done
   if [ -n "$lacking" ]; then
     do_it env DEBIAN_FRONTEND=noninteractive apt-get update -q
     do_it env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $lacking
@@ -148,6 +168,7 @@ copy "$from/deploy/update/boot-guard.sh" "$root/opt/parley/guard/boot-guard.sh" 
 for script in fallback.sh try-again.sh note-stop.sh updater.sh; do copy "$from/deploy/fallback/$script" "$root/opt/parley/guard/$script" 755; done
 copy "$from/deploy/sound/sound.sh" "$root/opt/parley/guard/sound.sh" 755
 copy "$from/deploy/light/light.sh" "$root/opt/parley/guard/light.sh" 755
+copy "$from/deploy/screen/screen.sh" "$root/opt/parley/guard/screen.sh" 755
 copy "$from/deploy/fallback/out-of-service.wav" "$root/opt/parley/guard/out-of-service.wav" 644
 copy "$from/deploy/install/parley.sh" "$root/opt/parley/guard/parley" 755
 if [ "$copied" = yes ]; then
@@ -208,10 +229,18 @@ fi
 
 # --- on
 do_it systemctl ${root:+--root="$root"} enable parley.target parley.service parley-update.timer parley-update.path
+if [ "$screen" = yes ]; then do_it systemctl ${root:+--root="$root"} enable parley-screen.service
+elif [ -L "$screen_on" ]; then
+  do_it systemctl ${root:+--root="$root"} disable parley-screen.service
+  if live; then do_it systemctl stop parley-screen.service; fi
+fi
 if live; then
   [ "$changed" = no ] || do_it systemctl daemon-reload
-  do_it udevadm control --reload
-  do_it udevadm trigger --subsystem-match=sound --subsystem-match=video4linux # what is plugged in already gets its names, too
+  # A container has no udev of its own; there is nothing to name there, and that must not end this.
+  if systemctl -q is-active systemd-udevd.service; then
+    do_it udevadm control --reload
+    do_it udevadm trigger --subsystem-match=sound --subsystem-match=video4linux # what is plugged in already gets its names, too
+  fi
   do_it systemctl start --no-block parley.target
 fi
 [ "$dry" = yes ] || sync # a technician pulls the plug right after

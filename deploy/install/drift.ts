@@ -12,6 +12,7 @@ const GUARD: Readonly<Record<string, string>> = {
   'updater.sh': 'deploy/fallback/updater.sh',
   'out-of-service.wav': 'deploy/fallback/out-of-service.wav',
   'light.sh': 'deploy/light/light.sh',
+  'screen.sh': 'deploy/screen/screen.sh',
   'sound.sh': 'deploy/sound/sound.sh',
   parley: 'deploy/install/parley.sh',
 }

@@ -8,12 +8,19 @@ import { LocalMachine, type Machine } from './machine.js'
 /** The command line is unknown to that release: it has no engines to build. */
 const USAGE = 2
 
+/** How far the build is; `done` and `of`, ms, where one was built before. */
+export interface EngineProgress {
+  readonly reason: string
+  readonly done?: number
+  readonly of?: number
+}
+
 /**
  * Before the switch: lets the new release build its engines, with its own program, because only it knows what they are tied to.
  * It builds beside the old ones, which go on being used. On a machine without TensorRT there is nothing to do.
  */
-export async function prepareEngines(release: string, root: string, signal: AbortSignal, onProgress: (line: string) => void, machine: Machine = new LocalMachine(root)): Promise<void> {
-  const { code, said } = await engines('build', release, root, signal, onProgress, machine)
+export async function prepareEngines(release: string, root: string, signal: AbortSignal, onProgress: (progress: EngineProgress) => void, machine: Machine = new LocalMachine(root)): Promise<void> {
+  const { code, said } = await engines('build', release, root, signal, line => onProgress(progressOf(line)), machine)
   if (code !== 0 && code !== USAGE) throw new ParleyError('engine-build', `the release could not build its engine: ${said}`)
 }
 
@@ -21,6 +28,19 @@ export async function prepareEngines(release: string, root: string, signal: Abor
 export async function dropEngines(release: string, root: string, signal: AbortSignal, machine: Machine = new LocalMachine(root)): Promise<void> {
   const { code, said } = await engines('clear', release, root, signal, () => {}, machine)
   if (code !== 0 && code !== USAGE) throw new ParleyError('engine-clear', `the old engines are still there: ${said}`)
+}
+
+/** A line of `parley engines build --json`; every other one is told as it is. */
+function progressOf(line: string): EngineProgress {
+  try {
+    const { phase, elapsedMs, expectedMs } = JSON.parse(line) as { phase?: unknown; elapsedMs?: unknown; expectedMs?: unknown }
+    if (typeof phase !== 'string' || typeof elapsedMs !== 'number') return { reason: line }
+    const reason = `engine: ${phase}`
+    // Longer than the last time it is nearly done, not more than done.
+    return typeof expectedMs === 'number' && expectedMs > 0 ? { reason, done: Math.min(Math.round(elapsedMs), Math.round(expectedMs * 0.99)), of: Math.round(expectedMs) } : { reason }
+  } catch {
+    return { reason: line }
+  }
 }
 
 async function engines(verb: 'build' | 'clear', release: string, root: string, signal: AbortSignal, onLine: (line: string) => void, machine: Machine): Promise<{ code: number; said: string }> {
@@ -34,6 +54,6 @@ async function engines(verb: 'build' | 'clear', release: string, root: string, s
     if (lines.length > 20) lines.shift()
     onLine(line)
   }
-  const code = await machine.run(['nice', '-n', '19', process.execPath, program, 'engines', verb, '--bundle', join(release, 'bundle'), '--cache', new Layout(root).engines], keep, signal)
+  const code = await machine.run(['nice', '-n', '19', process.execPath, program, 'engines', verb, '--bundle', join(release, 'bundle'), '--cache', new Layout(root).engines, ...(verb === 'build' ? ['--json'] : [])], keep, signal)
   return { code, said: lines.slice(-3).join(' | ') }
 }

@@ -153,7 +153,13 @@ class Host implements UpdateHost {
   }
 
   prepare(folder: string, signal: AbortSignal): Promise<void> {
-    return prepareEngines(folder, this.#around.root, signal, progress => this.report({ state: 'verified', reason: progress }))
+    let told = ''
+    return prepareEngines(folder, this.#around.root, signal, progress => {
+      // A phase once for whoever reads the log; how far it is goes to telemetry and `parley update status`.
+      if (progress.reason !== told) this.#io.out(JSON.stringify({ state: 'verified', reason: progress.reason }))
+      told = progress.reason
+      void this.note({ state: 'verified', ...progress })
+    })
   }
 
   async settled(folder: string, signal: AbortSignal): Promise<void> {

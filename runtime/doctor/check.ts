@@ -18,18 +18,20 @@ export interface Check {
 
 /** One check may hang on a device; the others are still wanted, ms. */
 const LIMIT_MS = 20_000
+/** For what nobody foresaw. */
+const AGAIN = 'parley doctor once more; if it stays: dmesg | tail, journalctl -b -p err, and the vendor'
 
 export async function runCheck({ what, needed, look }: Check): Promise<Finding> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<Omit<Finding, 'what'>>(resolve => {
-    timer = setTimeout(() => resolve({ state: 'fail', seen: `no answer in ${LIMIT_MS} ms` }), LIMIT_MS)
+    timer = setTimeout(() => resolve({ state: 'fail', seen: `no answer in ${LIMIT_MS} ms`, mend: AGAIN }), LIMIT_MS)
   })
   try {
     return { what, ...(await Promise.race([look(), late])) }
   } catch (error) {
     const state = needed ? 'fail' : 'warn'
-    if (!(error instanceof ParleyError)) return { what, state, seen: oneLine(describe(error)) }
-    return { what, state, seen: oneLine(error.message), ...(error.hint ? { mend: error.hint } : {}) }
+    if (!(error instanceof ParleyError)) return { what, state, seen: oneLine(describe(error)), mend: AGAIN }
+    return { what, state, seen: oneLine(error.message), mend: error.hint ?? AGAIN }
   } finally {
     clearTimeout(timer)
   }

@@ -30,6 +30,8 @@ const DAY_MS = 86_400_000
 const ASK_LIMIT_MS = 5_000
 /** Of /var/lib/parley, MB: settings and a day of telemetry. */
 const LEAST_STATE_MB = 16
+/** There where install.sh --screen enabled it. */
+const SCREEN = 'etc/systemd/system/parley.target.wants/parley-screen.service'
 const INSTALL = 'sudo sh /opt/parley/current/app/deploy/install.sh'
 
 /** The clock everywhere; the rest only where parley is installed. */
@@ -42,6 +44,7 @@ export async function deviceChecks(config: Config, device: Device): Promise<Chec
     { what: 'disk', needed: false, look: () => diskSeen(config, device, layout) },
     { what: 'service', needed: false, look: () => serviceSeen(device) },
     { what: 'update', needed: false, look: () => updateSeen(config, device, layout) },
+    ...((await there(join(device.root, SCREEN))) ? [{ what: 'screen', needed: false, look: () => screenSeen(device) }] : []),
     { what: 'installed files', needed: false, look: () => driftSeen(device) },
   ]
 }
@@ -81,6 +84,18 @@ async function serviceSeen(device: Device): Promise<Seen> {
   if (fallback === 'active' || voice === 'failed') return { state: 'fail', seen: fallback === 'active' ? `out of service; ${last}` : seen, mend: `${mend}; then: ${again}` }
   const recent = failure !== undefined && (failure.at === undefined || Math.abs(device.wall() - failure.at) < DAY_MS)
   return recent ? { state: 'warn', seen, mend } : { state: 'ok', seen }
+}
+
+async function screenSeen(device: Device): Promise<Seen> {
+  const lines = (await ask(device.machine, ['systemctl', 'show', '-p', 'ActiveState', '-p', 'NRestarts', '-p', 'ConditionResult', 'parley-screen.service'])) ?? []
+  const of = (name: string): string => lines.find(l => l.startsWith(`${name}=`))?.slice(name.length + 1) ?? ''
+  if (of('ConditionResult') === 'no') return { state: 'warn', seen: 'not started: no graphics card (/dev/dri), or cage is missing', mend: 'the cable and the driver: ls /dev/dri; cage and Chromium: sudo deploy/install.sh --screen' }
+  if (of('ActiveState') !== 'active') return { state: 'warn', seen: of('ActiveState') || 'systemd does not answer', mend: 'journalctl -u parley-screen -n 50; then: sudo systemctl restart parley-screen' }
+  // Port 8137 with a socket that listens, as screen.sh looks for it.
+  const served = /:1FC9 00000000:0000 0A /.test((await device.machine.text('/proc/net/tcp')) ?? '')
+  if (!served) return { state: 'warn', seen: 'it waits: nobody serves http://127.0.0.1:8137/', mend: 'start the program that serves the page' }
+  const restarts = Number(of('NRestarts'))
+  return { state: 'ok', seen: `it shows http://127.0.0.1:8137/${restarts ? `, begun anew ${restarts} times` : ''}` }
 }
 
 async function updateSeen(config: Config, device: Device, layout: Layout): Promise<Seen> {

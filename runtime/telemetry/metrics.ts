@@ -48,7 +48,7 @@ export const METRICS = {
   node_version: text('process.runtime.version', 'Node'),
   os: text('os.description', 'System'),
   update: text('parley.update.state', 'Update'),
-  update_done: gauge('parley.update.done', '%', 'Update fetched'),
+  update_done: gauge('parley.update.done', '%', 'Update fetched, or its engine built'),
   bundle: text('parley.bundle.name', 'Model bundle'),
   bundle_hash: text('parley.bundle.hash', 'Model bundle hash'),
   provider: text('parley.model.provider', 'Provider'),

@@ -33,10 +33,10 @@ for (const [tap, status] of [['ok 1 - it boots', 0], ['ok 1 - it boots # SKIP th
     for (const folder of ['bin', 'deploy/boot-test', '.parley']) mkdirSync(join(root, folder), { recursive: true })
     cpSync(join(PACKAGE, 'deploy/boot-test/run.sh'), join(root, 'deploy/boot-test/run.sh'))
     writeFileSync(join(root, 'deploy/boot-test/make-root.sh'), '')
-    for (const [name, body] of Object.entries({ npm: `echo "$@" >asked; echo '${tap}' >.parley/test.tap`, id: 'echo 0' })) writeFileSync(join(root, 'bin', name), `#!/bin/sh\n${body}\n`, { mode: 0o755 })
+    for (const [name, body] of Object.entries({ npm: `echo "$@" screen=$PARLEY_BOOT_SCREEN >asked; echo '${tap}' >.parley/test.tap`, id: 'echo 0' })) writeFileSync(join(root, 'bin', name), `#!/bin/sh\n${body}\n`, { mode: 0o755 })
     const run = spawnSync('sh', [join(root, 'deploy/boot-test/run.sh')], { encoding: 'utf8', env: { PATH: `${root}/bin:${process.env['PATH']}` } })
     t.equal(run.status, status, run.stderr)
-    t.match(readFileSync(join(root, 'asked'), 'utf8'), /^test -- real-systemd booted-sound booted-update clean-debian udev$/m)
+    t.match(readFileSync(join(root, 'asked'), 'utf8'), /^test -- real-systemd booted-sound booted-screen booted-update clean-debian udev screen=1$/m)
   })
 }
 

@@ -26,6 +26,7 @@ t.test('deploy/install.sh alone makes a clean Debian a device with the real runt
     const before = new Set(await picture(box))
     const said = await box.before([...installer, '--dry-run'], see)
     t.match(said, /would: .*apt-get install.*alsa-utils/)
+    t.match(said, /would: .*apt-get install.*systemd-timesyncd/, 'nothing else sets the clock')
     t.match(said, /would: .*parley\.service/)
     const after = await picture(box)
     t.same(after.filter(line => !before.has(line)), [])
@@ -73,5 +74,13 @@ t.test('deploy/install.sh alone makes a clean Debian a device with the real runt
     t.match(await readFile(box.path('etc/parley/parley.toml'), 'utf8'), /fake/)
     await box.run('sh', '/source/deploy/install.sh', '--uninstall', '--purge')
     t.equal(await box.run('sh', '-c', 'ls -d /etc/parley /var/lib/parley 2>/dev/null || true'), '')
+  })
+
+  await t.test('installed on a machine that runs, it starts at once', async t => {
+    const said = await box.run('sh', '/source/deploy/install.sh').catch(error => String(error.stdout) + String(error.stderr))
+    t.match(said, /installed\. Next: parley provision/, said.slice(-2_000))
+    t.equal(await box.until('parley.target', 'ActiveState', /^active$/, 20_000), 'active')
+    t.equal(await box.show('parley-update.timer', 'ActiveState'), 'active')
+    t.match(await box.until('parley-fallback.service', 'ActiveState', /^active$/, 60_000), 'active', await box.journal('parley.service'))
   })
 })

@@ -118,6 +118,26 @@ t.test('--audio pulse gives the voice and its fallback a sound server; the other
   t.same(await drift(root), [])
 })
 
+t.test('--screen enables the screen, run again it stays, --no-screen and --uninstall take it off', { skip }, async t => {
+  const from = await sourceTree(t, '')
+  const root = await emptyRoot(t)
+  const on = (): Promise<boolean> => lstat(join(root, 'etc/systemd/system/parley.target.wants/parley-screen.service')).then(() => true, () => false)
+  await install(from, root)
+  t.notOk(await on(), 'nobody asked for one')
+  t.match((await install(from, root, '--screen', '--dry-run')).stdout, /would: systemctl .*enable parley-screen\.service/)
+  t.notOk(await on(), 'a dry run')
+  for (const options of [['--screen'], []]) {
+    await install(from, root, ...options)
+    t.ok(await on(), options.join() || 'run again')
+  }
+  await install(from, root, '--no-screen')
+  t.notOk(await on())
+  await install(from, root, '--screen')
+  await mkdir(join(root, 'var/lib/parley-screen/profile'), { recursive: true })
+  await install(from, root, '--uninstall')
+  t.same((await everything(root)).filter(name => name.includes('screen')), [])
+})
+
 t.test('JetPack is recognised, an old one and another system are refused', { skip }, async t => {
   const from = await sourceTree(t, '')
   const jetson = await emptyRoot(t, 'ID=ubuntu\nVERSION_ID="22.04"\n')

@@ -7,7 +7,7 @@ import { detect } from '../../deploy/jetson/detect.js'
 import { buildEngine, type BuildProgress } from '../../deploy/jetson/engine.js'
 import { LocalMachine } from '../../deploy/jetson/machine.js'
 import { budget, readThermal } from '../../deploy/jetson/power.js'
-import { dropEngines, prepareEngines } from '../../deploy/jetson/prepare.js'
+import { dropEngines, prepareEngines, type EngineProgress } from '../../deploy/jetson/prepare.js'
 
 const HERE = new URL('../../../test/deploy/', import.meta.url).pathname
 const TRTEXEC = [process.execPath, join(HERE, 'trtexec.mjs')]
@@ -122,10 +122,21 @@ t.test('what the updater does for engines fits the sandbox of its unit', async t
   await mkdir(dirname(program), { recursive: true })
   await writeFile(program, 'console.log(process.argv.slice(2).join(" "))')
   const lines: string[] = []
-  await prepareEngines(join(root, 'release'), root, signal, line => lines.push(line), machine)
-  const cache = lines.at(-1)?.split('--cache ')[1] ?? ''
+  await prepareEngines(join(root, 'release'), root, signal, ({ reason }) => lines.push(reason), machine)
+  const cache = lines.at(-1)?.split('--cache ')[1]?.split(' ')[0] ?? ''
   const writable = [...unit.matchAll(/^ReadWritePaths=(.*)$/gm)].map(m => m[1] as string)
   t.ok(writable.some(path => cache.slice(root.length).startsWith(`${path}/`)), `${cache} is one of ${writable.join(' ')}`)
+})
+
+t.test('how far an engine is, is told as a part of the last build\'s time, and never as more than done', async t => {
+  const { root, machine } = await orin(t)
+  const program = join(root, 'release/app/dist/runtime/cli/main.js')
+  await mkdir(dirname(program), { recursive: true })
+  const lines = ['{"phase":"parsing","elapsedMs":0}', '{"phase":"optimising","elapsedMs":30000,"expectedMs":60000}', '{"phase":"saving","elapsedMs":90000,"expectedMs":60000}', 'free words']
+  await writeFile(program, lines.map(line => `console.log(${JSON.stringify(line)})\n`).join(''))
+  const told: EngineProgress[] = []
+  await prepareEngines(join(root, 'release'), root, signal, progress => told.push(progress), machine)
+  t.same(told, [{ reason: 'engine: parsing' }, { reason: 'engine: optimising', done: 30_000, of: 60_000 }, { reason: 'engine: saving', done: 59_400, of: 60_000 }, { reason: 'free words' }])
 })
 
 t.test('where nobody may set priorities an engine is built all the same', async t => {

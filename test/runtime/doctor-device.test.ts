@@ -85,6 +85,26 @@ t.test('a voice that was stopped by hand for this report is no failure', async t
   t.match(await look('service'), { state: 'ok', seen: 'inactive; no failure noted' })
 })
 
+for (const [what, says, listens, seen] of [
+  ['shows its page', 'ActiveState=active\\nNRestarts=2\\nConditionResult=yes\\n', true, { state: 'ok', seen: /8137\/, begun anew 2 times/ }],
+  ['waits for its page', 'ActiveState=active\\nNRestarts=0\\nConditionResult=yes\\n', false, { state: 'warn', seen: /nobody serves/, mend: /serves the page/ }],
+  ['has no graphics card', 'ActiveState=inactive\\nNRestarts=0\\nConditionResult=no\\n', true, { state: 'warn', seen: /no graphics card/, mend: /--screen/ }],
+  ['was stopped', 'ActiveState=failed\\nNRestarts=0\\nConditionResult=yes\\n', true, { state: 'warn', seen: 'failed', mend: /journalctl -u parley-screen/ }],
+] as const) {
+  t.test(`a screen that ${what} is told as that`, async t => {
+    const { put, look } = await device(t, { systemctl: says })
+    t.equal(await look('screen'), undefined, 'where there is none, nothing is said')
+    await put('etc/systemd/system/parley.target.wants/parley-screen.service', '')
+    await put('proc/net/tcp', listens ? '   0: 0100007F:1FC9 00000000:0000 0A 00000000:00000000 00:00000000\n' : '')
+    t.match(await look('screen'), seen)
+  })
+}
+
+t.test('what nobody foresaw has a next step, too', async t => {
+  const found = await runCheck({ what: 'disk', needed: true, look: () => Promise.reject(new TypeError('undefined is not a function')) })
+  t.match(found, { state: 'fail', seen: /undefined is not/, mend: /once more/ })
+})
+
 t.test('a release on trial is told, and one that had to be started again warns', async t => {
   const { d, put, look } = await device(t)
   d.broker = 'pending'
