@@ -5,8 +5,8 @@ export interface WavFormat {
   /** Hz */
   readonly rate: number
   readonly channels: number
-  /** Bits a sample takes in the file: 8 (unsigned), 16, 24, 32, or 32 when `float`. */
-  readonly bits: 8 | 16 | 24 | 32
+  /** Bits a sample takes in the file: 8 (unsigned), 16, 24, 32; 32 or 64 when `float`. */
+  readonly bits: 8 | 16 | 24 | 32 | 64
   readonly float: boolean
   /** Where the first sample stands, bytes from the start of the file. */
   readonly dataAt: number
@@ -28,8 +28,8 @@ const CODINGS: Record<number, string> = { 2: 'ADPCM', 6: 'A-law', 7: 'µ-law', 0
 /** The end of every WAVE_FORMAT_EXTENSIBLE subformat (KSDATAFORMAT_SUBTYPE_*): its first two bytes are the coding. */
 const SUBFORMAT_TAIL = '000000001000800000aa00389b71'
 
-export function refuse(what: string, code = 'wav-bad'): ParleyError {
-  return new ParleyError(code, `not a WAV file that can be read: ${what}`, { hint: 'Convert it, for example: sox in.wav -b 16 -e signed out.wav' })
+export function refuse(what: string, code = 'wav-bad', hint = 'Convert it, for example: sox in.wav -b 16 -e signed out.wav'): ParleyError {
+  return new ParleyError(code, `not a WAV file that can be read: ${what}`, { hint })
 }
 
 /** Reads `length` bytes at `at`; fewer at the end of the file. */
@@ -73,7 +73,9 @@ function parseFormat(body: DataView): Omit<WavFormat, 'dataAt' | 'frames'> {
   const channels = body.getUint16(2, true)
   const rate = body.getUint32(4, true)
   const blockAlign = body.getUint16(12, true)
-  const bits = body.getUint16(14, true)
+  const meaning = body.getUint16(14, true)
+  // Sound of 12 or 20 bits stands in the upper bits of whole bytes.
+  const bits = Math.ceil(meaning / 8) * 8
   if (coding === 0xfffe) {
     if (body.byteLength < 40) throw refuse('its extensible format is cut short', 'wav-truncated')
     const tail = Array.from({ length: 14 }, (_, i) => body.getUint8(26 + i).toString(16).padStart(2, '0')).join('')
@@ -84,12 +86,14 @@ function parseFormat(body: DataView): Omit<WavFormat, 'dataAt' | 'frames'> {
   if (channels < 1 || channels > MAX_CHANNELS) throw refuse(`${channels} channels (1 to ${MAX_CHANNELS} are read)`)
   if (rate < MIN_RATE || rate > MAX_RATE) throw refuse(`a sample rate of ${rate} Hz (${MIN_RATE} to ${MAX_RATE} are read)`)
   const float = coding === 3
-  if (float ? bits !== 32 : bits !== 8 && bits !== 16 && bits !== 24 && bits !== 32) throw refuse(`${bits} bits a ${float ? 'float' : 'PCM'} sample`, 'wav-coding')
+  if (float ? meaning !== 32 && meaning !== 64 : bits < 8 || bits > 32) throw refuse(`${meaning} bits a ${float ? 'float' : 'PCM'} sample`, 'wav-coding')
   if (blockAlign !== (channels * bits) / 8) throw refuse(`${blockAlign} bytes a frame where ${channels} channels of ${bits} bits take ${(channels * bits) / 8}`)
   return { rate, channels, bits: bits as WavFormat['bits'], float }
 }
 
 function countFrames(claimed: number, left: number, format: Pick<WavFormat, 'channels' | 'bits'>): number {
+  // Silence would be an answer, too, and a wrong one: the length is written last.
+  if (claimed === 0 && left > 0) throw refuse(`its header tells of no sound, and ${left} bytes follow: whoever wrote it was stopped`, 'wav-truncated', 'Mend it, for example: sox --ignore-length in.wav out.wav')
   if (claimed > left && claimed < UNKNOWN_LENGTH) throw refuse(`its sound claims ${claimed} bytes, and ${left} are left`, 'wav-truncated')
   return Math.floor(Math.min(claimed, left) / ((format.channels * format.bits) / 8))
 }
@@ -109,7 +113,7 @@ export function decodeFrames(bytes: Uint8Array, format: WavFormat): Float32Array
   const width = bits / 8
   const input = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const mono = new Float32Array(Math.floor(bytes.byteLength / (width * channels)))
-  const sampleAt = float ? floatAt : bits === 8 ? (v: DataView, i: number) => (v.getUint8(i) - 128) / 128
+  const sampleAt = float ? (v: DataView, i: number) => inRange(bits === 64 ? v.getFloat64(i, true) : v.getFloat32(i, true)) : bits === 8 ? (v: DataView, i: number) => (v.getUint8(i) - 128) / 128
     : bits === 16 ? (v: DataView, i: number) => v.getInt16(i, true) / 0x8000
     : bits === 24 ? (v: DataView, i: number) => (v.getUint16(i, true) | (v.getInt8(i + 2) << 16)) / 0x800000
     : (v: DataView, i: number) => v.getInt32(i, true) / 0x80000000
@@ -121,7 +125,6 @@ export function decodeFrames(bytes: Uint8Array, format: WavFormat): Float32Array
   return mono
 }
 
-function floatAt(v: DataView, i: number): number {
-  const value = v.getFloat32(i, true)
+function inRange(value: number): number {
   return Number.isFinite(value) ? Math.max(-1, Math.min(1, value)) : 0
 }

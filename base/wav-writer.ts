@@ -1,4 +1,4 @@
-import { open, rename, rm, type FileHandle } from 'node:fs/promises'
+import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import { basename, dirname, join } from 'node:path'
 import { ParleyError } from './errors.js'
@@ -27,6 +27,8 @@ export class WavWriter implements AsyncDisposable {
 
   static async open(path: string, rate: number): Promise<WavWriter> {
     if (!Number.isInteger(rate) || rate < 1) throw new ParleyError('wav-bad', `a WAV file of ${rate} Hz cannot be written`)
+    // The name is taken only at the end: what stands in its way is told before a conversation is held for nothing.
+    if ((await stat(path).catch(() => undefined))?.isDirectory()) throw new ParleyError('wav-write', `cannot write ${path}: it is a folder`, { hint: 'Name a file in it.' })
     const temp = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
     const file = await open(temp, 'wx').catch((error: unknown) => {
       throw new ParleyError('wav-write', `cannot write ${path}`, { cause: error, hint: 'Does its folder exist, and may it be written?' })

@@ -11,7 +11,7 @@ export interface Sound {
   readonly samples: Float32Array
 }
 
-/** Reads a WAV file piece by piece, mixed down to mono. Any rate; PCM of 8, 16, 24, 32 bits or 32-bit float; 1 to 64 channels. */
+/** Reads a WAV file piece by piece, mixed down to mono. Any rate; PCM of up to 32 bits, float of 32 or 64; 1 to 64 channels. */
 export class WavReader implements AsyncDisposable {
   readonly format: WavFormat
   readonly #file: FileHandle
@@ -32,7 +32,7 @@ export class WavReader implements AsyncDisposable {
     }
     try {
       const stat = await file.stat()
-      if (!stat.isFile()) throw new ParleyError('wav-bad', 'it is not a file')
+      if (!stat.isFile()) throw new ParleyError('wav-bad', 'it is not a file', { hint: 'What comes through a pipe is written to a file first.' })
       return new WavReader(file, await parseWav(stat.size, (at, length) => readAt(file, at, length)))
     } catch (error) {
       await file.close()

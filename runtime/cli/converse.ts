@@ -23,7 +23,7 @@ Holds a conversation with a recording instead of a microphone. Needs no sound ca
   --bundle DIR    the model; default: the shipped one
   --json          prints the turns' records as one JSON array
 
-Exit codes: 0 done, 2 wrong command line, 3 a wrong file, 5 the model failed in every step, 130 interrupted.`
+Exit codes: 0 done, 2 wrong command line, 3 a wrong file or one that could not be written whole, 5 the model failed in every step, 130 interrupted.`
 
 async function run(args: readonly string[]): Promise<number> {
   const values = parse(args, {
@@ -31,6 +31,7 @@ async function run(args: readonly string[]): Promise<number> {
     pace: { type: 'string', default: 'real' }, bundle: { type: 'string' }, json: { type: 'boolean', default: false },
   })
   if (values.in === undefined && values.text === undefined) throw usage('it needs --in or --text')
+  if (values.text?.trim() === '') throw usage('--text is empty')
   if (values.pace !== 'real' && values.pace !== 'fast') throw usage(`--pace is real or fast, not ${JSON.stringify(values.pace)}`)
   const { config } = await loadConfig()
   const site = values.facts === undefined ? { facts: {}, readings: {} } : await loadSite(values.facts)
@@ -56,7 +57,8 @@ async function run(args: readonly string[]): Promise<number> {
   })
   if (values.json) say(JSON.stringify(turns))
   if (closing.signal.aborted) return EXIT.interrupted
-  return errors.some(e => e.type === 'error' && e.code === 'engine-dead') ? EXIT.internal : EXIT.ok
+  if (errors.some(e => e.type === 'error' && e.code === 'engine-dead')) return EXIT.internal
+  return file?.lost ? EXIT.badInput : EXIT.ok
 }
 
 function tellPerson(event: ConversationEvent): void {

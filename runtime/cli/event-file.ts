@@ -21,6 +21,11 @@ export class EventFile implements Disposable {
     this.#tell = tell
   }
 
+  /** Events that are not in the file. */
+  get lost(): number {
+    return this.#lost
+  }
+
   /** Throws `events-write`. */
   open(): this {
     try {

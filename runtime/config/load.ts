@@ -57,13 +57,31 @@ export async function checkDrivers(config: Config): Promise<Wrong[]> {
   ]
   const wrong: Wrong[] = []
   for (const [kind, where, section] of sections) {
-    if (section.driver === 'auto' && (kind === 'microphone' || kind === 'speaker')) continue
+    if (section.driver === 'auto' && (kind === 'microphone' || kind === 'speaker')) {
+      wrong.push(...(await checkAuto(kind, section)))
+      continue
+    }
     if (!Object.hasOwn(drivers[kind], section.driver)) {
       wrong.push({ key: `${where}.driver`, value: JSON.stringify(section.driver), expected: `one of ${Object.keys(drivers[kind]).join(', ')}` })
       continue
     }
     const result = (await loadDriver(kind, section.driver)).schema.safeParse(section)
     if (!result.success) wrong.push(...wrongOf(result.error, section, where))
+  }
+  if (config.actuator.driver === 'mqtt' && !config.mqtt) wrong.push({ key: 'mqtt', value: undefined, expected: 'a section with the broker\'s url, because actuator.driver = "mqtt"' })
+  return wrong
+}
+
+/** What `auto` may open; which of them it is, the machine decides. */
+const AUTO = { microphone: ['pulse', 'alsa'], speaker: ['pipe', 'speaker'] } as const
+
+/** Good if one of them takes it. */
+async function checkAuto(kind: keyof typeof AUTO, section: Record<string, unknown>): Promise<Wrong[]> {
+  let wrong: Wrong[] = []
+  for (const driver of AUTO[kind]) {
+    const result = (await loadDriver(kind, driver)).schema.safeParse({ ...section, driver })
+    if (result.success) return []
+    if (!wrong.length) wrong = wrongOf(result.error, section, kind)
   }
   return wrong
 }
@@ -109,6 +127,9 @@ function wrongOf(error: z.ZodError, raw: unknown, prefix: string): Wrong[] {
 
 /** zod says "Invalid input: expected number, received string", "Too big: expected number to be <=200". */
 function expectation(issue: z.core.$ZodIssue): string {
+  // What is wrong with a key is said by the issues inside; zod's own words are only "Invalid key in record".
+  if (issue.code === 'invalid_key') return `a key that is ${issue.issues.map(expectation).join(' and ')}`
+  if (issue.code === 'invalid_type' && (issue.expected === 'record' || issue.expected === 'object')) return 'a table ([section])'
   if (issue.code === 'invalid_union') return [...new Set(issue.errors.flat().map(expectation))].join(', or ')
   return issue.message.replace(/^[A-Z][\w ]*: /, '').replace(/^expected /, '').replace(/, received .*$/, '')
 }
@@ -120,6 +141,6 @@ function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {
 function show(key: string, value: unknown): string | undefined {
   if (value === undefined) return undefined
   if (isSecret(key)) return HIDDEN
-  const text = JSON.stringify(value, (k, v: unknown) => (isSecret(k) ? HIDDEN : typeof v === 'bigint' ? String(v) : v)) ?? String(value)
+  const text = JSON.stringify(value, (k, v: unknown) => (isSecret(k) ? HIDDEN : typeof v === 'bigint' || (typeof v === 'number' && !Number.isFinite(v)) ? String(v) : v)) ?? String(value)
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }

@@ -172,6 +172,11 @@ export class Conversation {
     this.#emit({ at: this.#now(), type: 'error', code, message, ...(hint ? { hint } : {}) })
   }
 
+  /** No more ticks come. A reply that the model has not ended is over with what it has said, and that is heard. */
+  end(): void {
+    this.#endTurn('closed')
+  }
+
   /** Silence, and the last records. May be called again. */
   close(): void {
     if (this.#closed) return

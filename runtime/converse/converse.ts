@@ -79,6 +79,7 @@ export async function converse(options: ConverseOptions): Promise<void> {
     for (let frames = 0; !signal.aborted && frames < MOST_TICKS * 4 && !quiet(frames); frames++, endAt += 20) {
       await hear({ at: endAt, rate: MIC_RATE, samples: new Float32Array(FRAME), dropped: 0 })
     }
+    conversation.end() // a model that never comes to an end must not keep the time running
     const limit = systemClock.now() + SETTLE_MS
     while (conversation.busy && !signal.aborted && systemClock.now() < limit) {
       await time.until(time.clock.now() + 20, signal)

@@ -27,6 +27,9 @@ t.test('the file is there only when it is finished; one given up leaves nothing'
   t.same(await readdir(folder), [])
 })
 
+t.test('a folder in the place of the file is told when the file is opened', t =>
+  t.rejects(WavWriter.open(t.testdir(), 16_000), { code: 'wav-write', message: /it is a folder/ }))
+
 t.test('a folder that is missing is told when the file is opened', t =>
   t.rejects(WavWriter.open('/nonexistent/c.wav', 16_000), { code: 'wav-write', hint: /folder exist/ }))
 

@@ -44,7 +44,9 @@ t.test('what is wrong is told with key, value and what was expected', async t =>
     ['[facts]\nrestroom = ["a", "b"]', /facts\.restroom = \["a","b"\]: expected/],
     ['[mqtt]\nurl = "broker"', /mqtt\.url = "broker": expected an address such as mqtts/],
     ['[mqtt]\nurl = "mqtt://b"\npassword = "hunter2"', /mqtt\.password = \[hidden\]: expected no password here: .*passwordFile/],
-    ['playout = 3', /playout = 3: expected object/],
+    ['playout = 3', /playout = 3: expected a table/],
+    ['[sensors.Door]\ndriver = "fake"', /sensors\.Door = .*: expected a key that is a lower-case name/],
+    ['[readings]\nbattery = nan', /readings\.battery = "NaN": expected/],
     ['[playout\nleadMs = 3', /is not TOML: line 1/],
   ]
   for (const [toml, expected] of cases) t.match(await messageOf(toml), expected, toml.replace('\n', ' '))
@@ -56,6 +58,11 @@ t.test('a driver\'s own section is checked by the driver', async t => {
   t.ok(keys.includes('microphone.path'), keys.join(' '))
   t.ok(keys.includes('speaker.driver'))
   t.ok(keys.some(k => k.startsWith('sensors.battery')))
+})
+
+t.test('keys that no driver of `auto` knows are told, and an actuator without its broker', async t => {
+  t.same((await checkDrivers(configSchema.parse({ microphone: { driver: 'auto', devise: 'x' }, actuator: { driver: 'mqtt', topic: 'a' } }))).map(w => w.key), ['microphone.devise', 'mqtt'])
+  t.same(await checkDrivers(configSchema.parse({ microphone: { driver: 'auto', device: 'x' }, speaker: { driver: 'auto', program: 'aplay' } })), [])
 })
 
 t.test('a secret is shown nowhere', async t => {
