@@ -86,6 +86,16 @@ export class Container implements AsyncDisposable {
     return seen
   }
 
+  /** Waits until a unit has said something; returns what it said. A unit is active before it has said a word. */
+  async untilSaid(unit: string, wanted: RegExp, limitMs = 10_000): Promise<string> {
+    let said = ''
+    for (const end = performance.now() + limitMs; performance.now() < end; await delay(150)) {
+      said = await this.journal(unit)
+      if (wanted.test(said)) break
+    }
+    return said
+  }
+
   /** For a test that fails. */
   journal(unit: string): Promise<string> {
     return this.run('journalctl', '--no-pager', '-n', '40', '-u', unit).catch(String)
