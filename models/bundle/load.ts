@@ -64,7 +64,7 @@ async function readManifest(root: string): Promise<string> {
     return await readFile(path, 'utf8')
   } catch (cause) {
     if (cause instanceof ParleyError) throw cause
-    throw new ParleyError(isMissing(cause) ? 'bundle-missing' : 'bundle-bad', `cannot read ${path}`, { cause })
+    throw new ParleyError(isMissing(cause) ? 'bundle-missing' : 'bundle-bad', `cannot read ${path}`, { cause, hint: 'A bundle is a folder with bundle.json in it: name the folder.' })
   }
 }
 
@@ -73,7 +73,7 @@ async function checkFile(root: string, m: Manifest, file: string, trusted: HashC
   const field = `files.${file}`
   // A link may stand for a file inside the bundle, never for one outside.
   const real = await realpath(join(root, file)).catch((cause: unknown) => {
-    throw new ParleyError('bundle-bad', `${join(root, file)} (${field}): the file is missing`, { cause })
+    throw new ParleyError('bundle-bad', `${join(root, file)} (${field}): the file is missing`, { cause, hint: 'Install the bundle again.' })
   })
   if (!real.startsWith(root + sep)) throw bad(join(root, file), field, 'it leads out of the bundle')
   const info = await stat(real)
@@ -86,7 +86,9 @@ async function checkFile(root: string, m: Manifest, file: string, trusted: HashC
 
 function firstIssue(error: z.ZodError): [string, string] {
   const issue = error.issues[0]
-  return [issue?.path.map(String).join('.') || '(the whole)', issue?.message ?? 'not as expected']
+  // Of a bad key zod itself only says "Invalid key in record"; what is wrong with it stands inside.
+  const reason = issue?.code === 'invalid_key' ? issue.issues[0]?.message : issue?.message
+  return [issue?.path.map(String).join('.') || '(the whole)', reason ?? 'not as expected']
 }
 
 function bad(file: string, field: string, reason: string): ParleyError {

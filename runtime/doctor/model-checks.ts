@@ -43,7 +43,7 @@ export function modelChecks(config: Config, folder: string): Check[] {
         const bundle = await loadBundle(folder)
         await using session = await openSession(bundle, { ...(await engineOptions(config, folder)), selfTest: 'never' })
         const { passed, missing, text, onsetMs } = await runGolden(session, bundle)
-        if (passed) return { state: 'ok', seen: `"${text}"${onsetMs === undefined ? '' : `, ${figure(onsetMs)} ms after its end`}` }
+        if (passed) return { state: 'ok', seen: `"${text}"${onsetMs === undefined ? '' : `, first sound ${figure(Math.abs(onsetMs))} ms ${onsetMs < 0 ? 'before' : 'after'} the recording's end`}` }
         return { state: 'fail', seen: `missing: ${missing.join(', ')}`, mend: 'the bundle or this build of ONNX Runtime is not what was tested: install again' }
       },
     },

@@ -27,13 +27,13 @@ t.test('opencv: a real face in the picture arrives, stays, and leaves', { timeou
   await new Promise(resolve => setTimeout(resolve, 800))
   t.same(readings, [], 'nobody there')
   network.picture = face
-  const arriveMs = await until(() => readings.length === 1, 2_000, 'arrived')
+  const arriveMs = await until(() => readings.length === 1, 10_000, 'arrived')
   t.match(readings[0], { source: 'person', value: 'arrived' })
   t.comment(`arrived after ${Math.round(arriveMs)} ms; a look costs ${camera.health().counters['faceCostUs']} µs`)
   await new Promise(resolve => setTimeout(resolve, 1_500))
   t.equal(readings.length, 1)
   network.picture = empty
-  const leaveMs = await until(() => readings.length === 2, 5_000, 'left')
+  const leaveMs = await until(() => readings.length === 2, 10_000, 'left')
   t.match(readings[1], { source: 'person', value: 'left' })
   t.comment(`left after ${Math.round(leaveMs)} ms`)
   t.ok(camera.health().counters['stayedSeconds']! >= 1)

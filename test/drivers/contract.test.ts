@@ -56,7 +56,7 @@ for (const type of Object.keys(drivers.camera)) {
     t.ok(frame.at > began - 1_000 && frame.at <= performance.now(), 'stamped by our clock')
     t.ok(camera.health().ok)
     const before = camera.health().lastProgressAt
-    await until(() => camera.health().lastProgressAt > before, 3_000, 'progress')
+    await until(() => camera.health().lastProgressAt > before, 8_000, 'progress')
     await Promise.all([camera[Symbol.asyncDispose](), camera[Symbol.asyncDispose]()])
     await camera[Symbol.asyncDispose]()
     t.same(children(), [])
@@ -69,7 +69,7 @@ for (const type of Object.keys(drivers.camera)) {
     await first(frames, 8_000)
     stop()
     await t.rejects(first(frames, 2_000, () => false), /ended/)
-    await until(() => children().length === 0, 2_000, 'no process')
+    await until(() => children().length === 0, 8_000, 'no process')
     await camera[Symbol.asyncDispose]()
   })
 }
@@ -78,11 +78,11 @@ for (const type of Object.keys(drivers.sensor)) {
   t.test(`sensor ${type}: gives a reading, its health progresses, closing twice is once, no process is left`, { timeout: 10_000 }, async t => {
     const { host: h } = host()
     const sensor: Sensor = await openDriver('sensor', type, { name: 'thing', ...sensors[type] }, h)
-    const reading = await first(sensor.readings(), 2_000)
+    const reading = await first(sensor.readings(), 8_000)
     t.equal(reading.source, 'thing')
     t.ok(sensor.health().ok)
     const before = sensor.health().lastProgressAt
-    await until(() => sensor.health().lastProgressAt > before, 2_000, 'progress')
+    await until(() => sensor.health().lastProgressAt > before, 8_000, 'progress')
     await Promise.all([sensor[Symbol.asyncDispose](), sensor[Symbol.asyncDispose]()])
     t.same(children(), [])
   })
@@ -110,7 +110,7 @@ for (const type of Object.keys(drivers.actuator)) {
     await Promise.all([actuator[Symbol.asyncDispose](), actuator[Symbol.asyncDispose]()])
     t.doesNotThrow(() => actuator.stop(), 'the emergency stop also works when closed')
     await t.rejects(actuator.act({ name: 'wave', args: {} }, new AbortController().signal), { code: 'closed' })
-    await until(() => children().length === 0, 2_000, 'no process')
+    await until(() => children().length === 0, 8_000, 'no process')
   })
 
   t.test(`actuator ${type}: an abort of the host closes it`, { timeout: 10_000 }, async t => {

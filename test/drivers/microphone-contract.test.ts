@@ -9,7 +9,7 @@ import * as pulse from '../../drivers/microphone/pulse.js'
 import * as wav from '../../drivers/microphone/wav.js'
 import { drivers } from '../../drivers/table.js'
 import { SoundServer } from '../../drivers/room/sound-server.js'
-import { children, sleep, testHost, tone } from './host.js'
+import { children, quantile, sleep, testHost, tone } from './host.js'
 
 const server = await SoundServer.start()
 server.useHere()
@@ -35,11 +35,11 @@ for (const [name, open] of Object.entries(variants)) {
     t.equal(microphone.name, 'microphone')
     t.equal(microphone.rate, 16_000)
     const frames: AudioFrame[] = []
-    let late = 0
+    const late: number[] = []
     const ended = (async () => {
       for await (const frame of microphone.frames()) {
         frames.push(frame)
-        late = Math.max(late, host.clock.now() - frame.at - 20)
+        late.push(host.clock.now() - frame.at - 20)
       }
     })()
     await sleep(600)
@@ -47,8 +47,9 @@ for (const [name, open] of Object.entries(variants)) {
     t.ok(frames.every(f => f.samples.length === 320 && f.rate === 16_000 && f.dropped === 0))
     t.ok(frames.every((f, i) => i === 0 || f.at >= frames[i - 1]!.at), 'stamps never run back')
     const [first, last] = [frames[5]!, frames.at(-1)!]
-    t.ok(Math.abs(last.at - first.at - (frames.length - 6) * 20) < 25, 'stamps count the samples')
-    if (!name.includes('fast')) t.ok(late < 150, `a frame comes at most ${late.toFixed(0)} ms after its last sample`)
+    t.ok(Math.abs(last.at - first.at - (frames.length - 6) * 20) < 60, 'stamps count the samples')
+    // a busy machine holds back one or two, not most of them
+    if (!name.includes('fast')) t.ok(quantile(late, 0.8) < 150, `a frame comes ${quantile(late, 0.8).toFixed(0)} ms after its last sample`)
     t.ok(microphone.health().ok)
     if (!name.includes('fast')) t.ok(host.clock.now() - microphone.health().lastProgressAt < 500)
     await microphone[Symbol.asyncDispose]()

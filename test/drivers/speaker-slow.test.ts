@@ -40,7 +40,7 @@ t.test('a speaker that hangs on the last chunk of an answer is restarted too, an
 t.test('a flush while it hangs returns at once, and the next words are spoken', async t => {
   const speaker = await fake.open(fake.schema.parse({ driver: 'fake', hangsAfter: 3 }), testHost())
   const writing = speaker.write(tone(400))
-  await until('three chunks', 500, () => speaker.sink.taken.length === 3)
+  await until('three chunks', 5_000, () => speaker.sink.taken.length === 3)
   await sleep(70)
   const heard = speaker.flush()
   t.ok(heard > 30 && heard <= 60.001, `${heard} ms`)
@@ -54,11 +54,12 @@ t.test('nothing written before a flush is sent after it, 50 times at any moment'
   const speaker = await fake.open(fake.schema.parse({ driver: 'fake', takesMs: 3 }), testHost())
   for (let n = 0; n < 50; n++) {
     const mark = (n + 1) / 100
+    const began = performance.now()
     const writes = [speaker.write(tone(60).fill(mark)), speaker.write(tone(300).fill(mark))]
     await sleep((n * 7) % 60)
     const before = speaker.sink.taken.length
     const flushed = speaker.flush()
-    t.ok(flushed <= (n * 7) % 60 + 60, 'no more than the time that passed')
+    t.ok(flushed <= performance.now() - began, 'no more than the time that passed')
     await Promise.all(writes)
     await sleep(8)
     t.equal(speaker.sink.taken.slice(before).filter(c => Math.abs(c.samples[0]! - mark) < 1e-6).length, 0)

@@ -31,7 +31,7 @@ t.test('bad bundles are refused with the file, the field and the reason', async 
     return reason
   }
   t.match(await refusal('/nowhere/at/all'), /bundle-missing there is no bundle at \/nowhere/)
-  t.match(await withManifest(m => { m.files['../../etc/passwd'] = m.files['step.onnx'] }), /bundle-bad .*bundle\.json: files.*passwd/)
+  t.match(await withManifest(m => { m.files['../../etc/passwd'] = m.files['step.onnx'] }), /bundle-bad .*bundle\.json: files.*passwd: expected a relative path inside the bundle/)
   t.match(await withManifest(m => { m.files['/etc/passwd'] = m.files['step.onnx'] }), /bundle-bad .*files/)
   t.match(await withManifest(m => { m.golden.wav = 'a/../../x.wav' }), /bundle-bad .*golden\.wav: expected a relative path inside the bundle/)
   t.match(await withManifest(m => { m.files['step.onnx'].bytes = 3 }), /bundle-changed .*step\.onnx: files\.step\.onnx\.bytes: expected 3, found \d+/)
