@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import t, { type Test } from 'tap'
 const SCRIPT = new URL('../../../deploy/screen/screen.sh', import.meta.url).pathname
 t.setTimeout(60_000)
 
-/** `screen.sh` over a /proc that the test writes, with a cage that only sleeps. */
+/** `screen.sh` over a /proc that the test writes, with a cage that only starts what it is given, and a browser that only sleeps. */
 class Screen {
   readonly folder: string
   said = ''
@@ -26,7 +26,8 @@ class Screen {
       await rm(screen.folder, { recursive: true, force: true })
     })
     for (const name of ['proc/net', 'proc/7', 'state/profile']) await mkdir(join(screen.folder, name), { recursive: true })
-    await writeFile(join(screen.folder, 'cage'), `#!/bin/sh\n: >"${screen.folder}/opened"\nexec sleep 60\n`, { mode: 0o755 })
+    await writeFile(join(screen.folder, 'cage'), `#!/bin/sh\ntrap ': >"${screen.folder}/aborted"; exit 134' TERM\nshift 2\n"$@" &\nwait\n`, { mode: 0o755 })
+    await writeFile(join(screen.folder, 'browser'), `#!/bin/sh\n: >"${screen.folder}/opened"\nexec sleep 60\n`, { mode: 0o755 })
     await screen.serve(undefined)
     await screen.render(true)
     return screen
@@ -44,7 +45,7 @@ class Screen {
   }
 
   start(): Promise<number | null> {
-    const child = spawn('sh', [SCRIPT], { env: { PATH: `${this.folder}:${process.env['PATH']}`, PARLEY_PROC: join(this.folder, 'proc'), STATE_DIRECTORY: join(this.folder, 'state'), PARLEY_SCREEN_S: '0.05' }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn('sh', [SCRIPT], { env: { PATH: `${this.folder}:${process.env['PATH']}`, PARLEY_PROC: join(this.folder, 'proc'), STATE_DIRECTORY: join(this.folder, 'state'), RUNTIME_DIRECTORY: this.folder, PARLEY_BROWSER: join(this.folder, 'browser'), PARLEY_SCREEN_S: '0.05' }, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (this.said += text))
     return once(child, 'exit').then(([code]) => code as number | null)
@@ -74,6 +75,28 @@ t.test('the browser is opened once somebody serves the page, and not before', as
   t.notOk(await screen.has('opened'))
   t.match(screen.said, /waits until a page is served/)
   await screen.serve(11)
+  await screen.opened()
+  screen.signal()
+  t.equal(await ended, 0)
+})
+
+t.test('told to end, it ends the browser and leaves cage to end by itself, which would abort', async t => {
+  const screen = await Screen.open(t)
+  await screen.serve(11)
+  const ended = screen.start()
+  await screen.opened()
+  screen.signal()
+  t.equal(await ended, 0)
+  t.notOk(await screen.has('aborted'))
+  const browser = Number(await readFile(join(screen.folder, 'browser.pid'), 'utf8'))
+  t.throws(() => process.kill(browser, 0), { code: 'ESRCH' })
+})
+
+t.test('a browser that does not end when it is told to is left to systemd after three seconds', async t => {
+  const screen = await Screen.open(t)
+  await writeFile(join(screen.folder, 'browser'), `#!/bin/sh\ntrap '' TERM\n: >"${screen.folder}/opened"\nexec sleep 8\n`, { mode: 0o755 })
+  await screen.serve(11)
+  const ended = screen.start()
   await screen.opened()
   screen.signal()
   t.equal(await ended, 0)
