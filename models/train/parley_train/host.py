@@ -9,6 +9,7 @@ from .tokens import SPECIALS, Tokenizer
 
 FACTS, STREAM = 512, 768
 SLOTS = FACTS + STREAM
+IDLE = 125  # ticks after which one without words is closed, as in the engine (docs/adr/0023)
 
 
 class Host:
@@ -35,6 +36,7 @@ class Host:
         self.inputs["mask"].fill(-1e9)
         self.inputs["codes_prev"][0] = [CODES] + [0] * (BOOKS - 1)
         self.count, self.tick, self.in_call = 0, 0, False
+        self.idle = [False] * STREAM
         self.feeds: list[dict] | None = None
 
     def rope(self, position: int) -> np.ndarray:
@@ -91,6 +93,10 @@ class Host:
                 continue
             x[s][:] = 0 if silent and s.startswith("voice") else out[f"{s}_new"]
         self.in_call = text in self.call_ids or (self.in_call and text != self.tok.ids["<end>"])
+        self.idle[self.tick % STREAM] = channel == 0 and text == 0 and silent and int(out["heard"][0, 0]) == 0
+        old = (self.tick - IDLE) % STREAM
+        if self.tick >= IDLE and self.idle[old]:
+            x["mask"][0, FACTS + old] = -1e9
         self.tick += 1
         return {"text": text, "heard": int(out["heard"][0, 0]), "speech": None if silent else out["speech"][0]}
 
