@@ -65,8 +65,9 @@ t.test('a release reaches the second group only after the first, and the rollout
 
 t.test('above the error threshold it stops by itself, calls back what has not ended, and never begins the next group', { timeout: 60_000 }, async t => {
   await using at = await site(['a', 'b', 'c'], { groups: [['lab/a', 'lab/b'], ['lab/c']], errorPercent: 20 }, async (device, signal) => {
-    if (device === 'a') throw new ParleyError('update-failed', 'the golden utterance was not answered')
-    await untilStopped(signal)
+    if (device !== 'a') return untilStopped(signal)
+    await eventually('b has begun', () => at.installed.includes('b')) // called back before that, it never would
+    throw new ParleyError('update-failed', 'the golden utterance was not answered')
   })
   const { code, out, err } = await at.fleet(['rollout', 'run', at.plan])
   t.equal(code, 1)
