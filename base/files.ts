@@ -1,4 +1,4 @@
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, basename } from 'node:path'
 import { randomBytes } from 'node:crypto'
 import { isMissing } from './errors.js'
@@ -41,4 +41,8 @@ export async function readJsonIfThere(path: string): Promise<unknown> {
     if (isMissing(error) || error instanceof SyntaxError) return undefined
     throw error
   }
+}
+
+export async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(() => true, () => false)
 }

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { ParleyError } from '../../base/errors.js'
+import { kill } from '../../base/kill.js'
 
 /** Sound taken from the server, with the time of its samples. */
 export class Recording implements AsyncDisposable {
@@ -56,9 +57,6 @@ export class Recording implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
-    const gone = new Promise(resolve => this.#child.once('exit', resolve))
-    this.#child.kill('SIGKILL')
-    await gone
+    await kill(this.#child)
   }
 }

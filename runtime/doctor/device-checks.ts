@@ -1,6 +1,6 @@
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readJsonIfThere } from '../../base/files.js'
+import { isThere, readJsonIfThere } from '../../base/files.js'
 import { MENDS, lastFailure } from '../../deploy/fallback/why.js'
 import { drift } from '../../deploy/install/drift.js'
 import type { Machine } from '../../deploy/jetson/machine.js'
@@ -44,7 +44,7 @@ export async function deviceChecks(config: Config, device: Device): Promise<Chec
     { what: 'disk', needed: false, look: () => diskSeen(config, device, layout) },
     { what: 'service', needed: false, look: () => serviceSeen(device) },
     { what: 'update', needed: false, look: () => updateSeen(config, device, layout) },
-    ...((await there(join(device.root, SCREEN))) ? [{ what: 'screen', needed: false, look: () => screenSeen(device) }] : []),
+    ...((await isThere(join(device.root, SCREEN))) ? [{ what: 'screen', needed: false, look: () => screenSeen(device) }] : []),
     { what: 'installed files', needed: false, look: () => driftSeen(device) },
   ]
 }
@@ -55,7 +55,7 @@ async function clockSeen(device: Device, layout: Layout): Promise<Seen> {
   const text = `${new Date(now).toISOString().slice(0, 16).replace('T', ' ')} UTC`
   const mend = 'the network, then: sudo timedatectl set-ntp true (or by hand: sudo timedatectl set-time "2026-01-31 12:00")'
   if (now < floor.getTime()) return { state: 'fail', seen: `${text} is before ${floor.toISOString().slice(0, 10)}, a time that was good once: certificates are refused`, mend }
-  const synchronised = (await there(join(device.root, 'run/systemd/timesync/synchronized'))) || (await ask(device.machine, ['timedatectl', 'show', '-p', 'NTPSynchronized', '--value']))?.[0] === 'yes'
+  const synchronised = (await isThere(join(device.root, 'run/systemd/timesync/synchronized'))) || (await ask(device.machine, ['timedatectl', 'show', '-p', 'NTPSynchronized', '--value']))?.[0] === 'yes'
   return synchronised ? { state: 'ok', seen: `${text}, synchronised` } : { state: 'warn', seen: `${text}, not synchronised: it may be wrong`, mend }
 }
 
@@ -102,7 +102,7 @@ async function updateSeen(config: Config, device: Device, layout: Layout): Promi
   const [line, trial, manifest, said] = await Promise.all([readJournal(realDisk, layout), readTrial(realDisk, layout), manifestOf(layout), readJsonIfThere(join(device.root, 'run/parley-update/state.json'))])
   const { code, reason } = (said ?? {}) as { code?: unknown; reason?: unknown }
   const runs = `release ${manifest?.version ?? 'unknown'}`
-  if (!(await there(join(device.root, 'etc/parley/root.json')))) return { state: 'warn', seen: `${runs}; the vendor's root is missing: no update is accepted`, mend: `${INSTALL} --trust 1.root.json` }
+  if (!(await isThere(join(device.root, 'etc/parley/root.json')))) return { state: 'warn', seen: `${runs}; the vendor's root is missing: no update is accepted`, mend: `${INSTALL} --trust 1.root.json` }
   if (trial) {
     const starts = Number(/count=(\d+)/.exec((await device.machine.text('/var/lib/parley-update/boots')) ?? '')?.[1] ?? 0)
     const seen = `${runs} is on trial${starts > 1 ? `, started ${starts} times without an answer` : ''}`
@@ -138,5 +138,3 @@ async function ask(machine: Machine, command: readonly string[]): Promise<string
   const code = await machine.run(command, line => void lines.push(line), AbortSignal.timeout(ASK_LIMIT_MS)).catch(() => 1) // not installed
   return code === 0 ? lines : undefined
 }
-
-const there = (path: string): Promise<boolean> => stat(path).then(() => true, () => false)

@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { isThere } from '../../base/files.js'
 
 const SCRIPT = new URL('../../../deploy/screen/screen.sh', import.meta.url).pathname
 t.setTimeout(60_000)
@@ -64,7 +65,7 @@ class Screen {
   }
 
   has(name: string): Promise<boolean> {
-    return access(join(this.folder, name)).then(() => true, () => false)
+    return isThere(join(this.folder, name))
   }
 }
 

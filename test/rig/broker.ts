@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ParleyError, isMissing } from '../../base/errors.js'
+import { kill } from '../../base/kill.js'
 import { answers, freePort } from '../../base/ports.js'
 
 /** Mosquitto answers in ~30 ms; on a machine that is busy with something else, far later. */
@@ -59,10 +60,7 @@ export class Broker implements AsyncDisposable {
   async kill(): Promise<void> {
     const child = this.#child
     this.#child = undefined
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
-    const gone = new Promise(resolve => child.once('exit', resolve))
-    child.kill('SIGKILL')
-    await gone
+    await kill(child)
   }
 
   /** Starts (again); resolves once it answers. */

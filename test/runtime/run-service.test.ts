@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { cp, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { ManualClock } from '../../base/clock.js'
+import { isThere } from '../../base/files.js'
 import type { Notifier } from '../../deploy/notify/notify.js'
 import { Layout } from '../../deploy/update/layout.js'
 import { Service } from '../../runtime/compose/service.js'
@@ -15,7 +16,6 @@ import { Folder, Listener, eventually, silent } from '../telemetry/kit.js'
 
 const MAIN = fileURLToPath(new URL('../../runtime/cli/main.js', import.meta.url))
 const json = async (path: string): Promise<any> => JSON.parse(await readFile(path, 'utf8').catch(() => '{}'))
-const there = (path: string): Promise<boolean> => stat(path).then(() => true, () => false)
 
 t.test('READY comes once, the watchdog is fed while all parts get on, and not when one stands still', async t => {
   await using folder = await Folder.make()
@@ -50,12 +50,12 @@ t.test('READY comes once, the watchdog is fed while all parts get on, and not wh
     const talking = join(folder.path, 'talking')
     busy = true
     await clock.advance(1_000)
-    await eventually('the lock is there', () => there(talking))
+    await eventually('the lock is there', () => isThere(talking))
     busy = false
     await clock.advance(3_000)
-    t.ok(await there(talking), 'a pause is not the end')
+    t.ok(await isThere(talking), 'a pause is not the end')
     await clock.advance(4_000)
-    await eventually('the lock is gone', async () => !(await there(talking)))
+    await eventually('the lock is gone', async () => !(await isThere(talking)))
     await eventually('the time of the last talk', async () => (await json(status)).lastTalkAt > 1_000)
   })
   await service.selfTest(true)

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemClock } from '../../../base/clock.js'
 import { ParleyError } from '../../../base/errors.js'
+import { kill } from '../../../base/kill.js'
 import { answers, freePort } from '../../../base/ports.js'
 
 /** It answers in some 30 ms; on a machine that is full of devices, much later, ms. */
@@ -48,9 +49,6 @@ export class Mosquitto {
   async kill(): Promise<void> {
     const child = this.#child
     this.#child = undefined
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
-    const gone = new Promise(resolve => child.once('exit', resolve))
-    child.kill('SIGKILL')
-    await gone
+    await kill(child)
   }
 }
