@@ -36,8 +36,11 @@ export interface OmniSession extends AsyncDisposable {
   readonly tickSamples: number
   /** One tick. Rejects with code `engine-lost` when the child died (the session respawns by itself). */
   step(tick: Tick, signal?: AbortSignal): Promise<Said>
-  /** Replaces the facts, as `key: value` lines; the model reads them before the next tick. */
-  setFacts(facts: readonly string[]): Promise<void>
+  /**
+   * Replaces the facts, as `key: value` lines; the model reads them before the next tick. `passing`: more of them, behind the
+   * others, that change often and are never written to a disk.
+   */
+  setFacts(facts: readonly string[], passing?: readonly string[]): Promise<void>
   /** Puts a line on the input text channel, a token a tick: an event (`battery 9`, `person arrived`), or a typed turn. `say`: words that it says as they are, in its own voice. */
   tell(line: string, kind?: 'event' | 'typed' | 'say'): void
   /** Forgets the talk, keeps the facts. */

@@ -97,7 +97,7 @@ class Child {
       return
     }
     if (job.type === 'facts') {
-      await host.setFacts(job.lines, async () => {
+      await host.setFacts(job.lines, job.passing, async () => {
         this.#say({ type: 'alive' }) // many facts take longer than the parent would wait for an answer
         await new Promise(resolve => setImmediate(resolve))
       })

@@ -3,7 +3,7 @@ import type { Provider } from '../ladder/backend.js'
 import type { Refusal } from '../ladder/ladder.js'
 import type { OmniSession, Said, Tick } from '../session.js'
 import { ModelProcess } from './child-process.js'
-import { EngineJobs, type StepJob } from './jobs.js'
+import { EngineJobs, type Facts, type StepJob } from './jobs.js'
 import type { StepSpec } from './step-spec.js'
 import type { Telling, Told } from './text-channel.js'
 import { Watchdog } from './watchdog.js'
@@ -43,7 +43,7 @@ export class EngineSession implements OmniSession {
   #trying: Provider | undefined
   #refusals: Refusal[] = []
   #starting: { resolve: () => void; reject: (error: unknown) => void } | undefined
-  #facts: readonly string[] = []
+  #facts: Facts = { lines: [], passing: [] }
   /** Lines that the child may not have read to their end. Those that a reset took back stay until the child says that they are
    * over: it counts in the order of telling, and may have begun to before it heard of the reset. */
   #told: { readonly line: string; readonly kind: Told; takenBack: boolean }[] = []
@@ -123,10 +123,10 @@ export class EngineSession implements OmniSession {
     })
   }
 
-  setFacts(facts: readonly string[]): Promise<void> {
+  setFacts(facts: readonly string[], passing: readonly string[] = []): Promise<void> {
     if (this.#ended) return Promise.reject(this.#ended)
-    const lines = [...facts]
-    return this.#jobs.call({ type: 'facts', lines }).then(() => { this.#facts = lines })
+    const all: Facts = { lines: [...facts], passing: [...passing] }
+    return this.#jobs.call({ type: 'facts', ...all }).then(() => { this.#facts = all })
   }
 
   /** `typed` is a person's turn, `event` a reading or something that happened, `say` what is to be said as it is (lost with the child). */
@@ -204,7 +204,7 @@ export class EngineSession implements OmniSession {
     this.#refusals.push(...ready.refusals)
     this.#spec = { ...this.#spec, rungs: this.#spec.rungs.slice(this.#spec.rungs.findIndex(r => r.provider === ready.provider)) }
     this.#watchdog.running()
-    if (this.#facts.length) void this.#jobs.restore(this.#facts)
+    if (this.#facts.lines.length + this.#facts.passing.length > 0) void this.#jobs.restore(this.#facts)
     this.#told = this.#told.filter(told => !told.takenBack)
     for (const { line, kind } of this.#told) this.#child?.send({ type: 'tell', line, kind })
     this.#jobs.connect()

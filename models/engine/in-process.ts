@@ -31,8 +31,8 @@ export class InProcessSession implements OmniSession {
     })
   }
 
-  setFacts(facts: readonly string[]): Promise<void> {
-    return this.#next(() => this.host.setFacts(facts))
+  setFacts(facts: readonly string[], passing: readonly string[] = []): Promise<void> {
+    return this.#next(() => this.host.setFacts(facts, passing))
   }
 
   tell(line: string, kind: Telling = 'event'): void {

@@ -11,7 +11,8 @@ export interface StepJob {
   abandoned: boolean
 }
 
-type Call = { readonly type: 'facts'; readonly lines: readonly string[] } | { readonly type: 'reset' }
+export interface Facts { readonly lines: readonly string[]; readonly passing: readonly string[] }
+type Call = ({ readonly type: 'facts' } & Facts) | { readonly type: 'reset' }
 interface CallJob {
   readonly type: 'call'
   readonly call: Call
@@ -66,8 +67,8 @@ export class EngineJobs {
   }
 
   /** Gives a new child the facts that the old one had. They were accepted before, so there is nobody to tell. */
-  restore(lines: readonly string[]): Promise<void> {
-    return new Promise(resolve => this.#sendCall({ type: 'call', call: { type: 'facts', lines }, resolve, reject: () => resolve(), once: true }))
+  restore(facts: Facts): Promise<void> {
+    return new Promise(resolve => this.#sendCall({ type: 'call', call: { type: 'facts', ...facts }, resolve, reject: () => resolve(), once: true }))
   }
 
   ping(): void {
@@ -129,7 +130,7 @@ export class EngineJobs {
 
   #sendCall(job: CallJob): void {
     const id = this.#register(job)
-    this.#send(job.call.type === 'facts' ? { type: 'facts', id, lines: job.call.lines } : { type: 'reset', id })
+    this.#send(job.call.type === 'facts' ? { ...job.call, id } : { type: 'reset', id })
   }
 
   #pump(): void {

@@ -121,9 +121,13 @@ export class TickHost {
     }
   }
 
-  /** Reads facts, `key: value` lines. Whole facts at the front that it knows already are kept as they are. `breathe` is awaited now and then. */
-  async setFacts(lines: readonly string[], breathe: () => Promise<void> | void = () => {}): Promise<void> {
-    const ids = lines.flatMap(line => this.#factTokens(line))
+  /**
+   * Reads facts, `key: value` lines. Whole facts at the front that it knows already are kept as they are. `passing` are read
+   * behind them, and are not kept for the next start. `breathe` is awaited now and then.
+   */
+  async setFacts(lines: readonly string[], passing: readonly string[] = [], breathe: () => Promise<void> | void = () => {}): Promise<void> {
+    const lasting = lines.flatMap(line => this.#factTokens(line))
+    const ids = [...lasting, ...passing.flatMap(line => this.#factTokens(line))]
     const { factSlots } = this.spec
     if (ids.length > factSlots) throw new ParleyError('facts-too-long', `the facts have ${ids.length} tokens, and this model holds ${factSlots}`, { hint: 'Shorten or remove some.' })
     const tensors = this.#tensors
@@ -133,11 +137,16 @@ export class TickHost {
     while (kept > 0 && kept < ids.length && ids[kept] !== this.#factToken) kept--
     tensors.ring.keepFacts(kept)
     this.#facts = ids.slice(0, kept)
-    if (kept < ids.length) {
-      const known = await this.#factCache?.find(ids)
-      if (known) this.#restoreFacts(ids, kept, known)
-      else await this.#readFacts(ids, kept, breathe)
+    if (kept < lasting.length) {
+      const known = await this.#factCache?.find(lasting)
+      if (known) this.#restoreFacts(lasting, kept, known)
+      else {
+        await this.#readFacts(lasting, kept, breathe)
+        // in the background: nobody waits for a disk
+        if (this.#factCache) this.#keeping = this.#factCache.keep(lasting, tensors.ring.copyFacts(0, lasting.length))
+      }
     }
+    if (this.#facts.length < ids.length) await this.#readFacts(ids, this.#facts.length, breathe)
     this.#rope.write(tensors.ropeFacts, tensors.ring.facts) // whatever the time, the facts are as near as if just read
   }
 
@@ -166,8 +175,6 @@ export class TickHost {
         this.#facts = ids.slice(0, i + 1)
         if (i % FACTS_A_BREATH === FACTS_A_BREATH - 1) await breathe()
       }
-      // in the background: nobody waits for a disk
-      if (this.#factCache) this.#keeping = this.#factCache.keep(ids, tensors.ring.copyFacts(0, ids.length))
     } finally {
       tensors.setLive(true)
       this.#rope.write(tensors.ropeFacts, tensors.ring.facts) // also of those read before an error

@@ -13,7 +13,7 @@ export type Message =
   // parent to child
   | { type: 'open'; spec: StepSpec }
   | { type: 'step'; id: number; at: number; audio: Float32Array }
-  | { type: 'facts'; id: number; lines: readonly string[] }
+  | { type: 'facts'; id: number; lines: readonly string[]; passing: readonly string[] }
   | { type: 'tell'; line: string; kind: Telling }
   | { type: 'reset'; id: number }
   | { type: 'cancel'; id: number }
@@ -36,7 +36,7 @@ type FieldKind = 'u32' | 'f64' | 'text' | 'floats' | 'said' | 'json'
 const FRAMES: readonly (readonly [Message['type'], Readonly<Record<string, FieldKind>>])[] = [
   ['open', { spec: 'json' }],
   ['step', { id: 'u32', at: 'f64', audio: 'floats' }],
-  ['facts', { id: 'u32', lines: 'json' }],
+  ['facts', { id: 'u32', lines: 'json', passing: 'json' }],
   ['tell', { line: 'text', kind: 'text' }],
   ['reset', { id: 'u32' }],
   ['cancel', { id: 'u32' }],

@@ -35,7 +35,7 @@ export class TimedSession implements OmniSession, StepTimes {
     return said
   }
 
-  setFacts(facts: readonly string[]): Promise<void> { return this.#inner.setFacts(facts) }
+  setFacts(facts: readonly string[], passing?: readonly string[]): Promise<void> { return this.#inner.setFacts(facts, passing) }
   tell(line: string, kind?: 'event' | 'typed'): void { this.#inner.tell(line, kind) }
   reset(): Promise<void> { return this.#inner.reset() }
   async [Symbol.asyncDispose](): Promise<void> { await this.#inner[Symbol.asyncDispose]() }

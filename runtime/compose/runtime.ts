@@ -11,6 +11,7 @@ import type { Actuator, Camera, Microphone, Sensor, Speaker } from '../../driver
 import { openDriver } from '../../drivers/table.js'
 import { Conversation, type Model } from '../conversation/conversation.js'
 import type { OnEvent } from '../conversation/events.js'
+import { Knowledge } from '../conversation/knowledge.js'
 import { LiveClock } from '../conversation/live.js'
 import type { Config } from '../config/schema.js'
 import { factLines, readingsOf } from '../config/site.js'
@@ -51,6 +52,7 @@ export class Runtime implements AsyncDisposable {
   readonly heat: HeatWatch
   #actuator: Actuator | undefined
   #session: Model | undefined
+  #knowledge: Knowledge | undefined
   #progress: readonly Progress[] = []
   #running: Promise<void> | undefined
   #closed: Promise<void> | undefined
@@ -111,8 +113,9 @@ export class Runtime implements AsyncDisposable {
     const speaker = this.#keep(this.#options.speaker ?? (await openSpeaker(config.speaker, session.outputRate, host)))
     this.#actuator = actuator
     this.#session = session
-    await this.#learn(session, config)
-    const conversation = new Conversation({ session, speaker, actuator, clock: systemClock, settings: config, onEvent: this.#options.onEvent })
+    const knowledge = this.#knowledge = new Knowledge({ session, clock: systemClock, signal: this.#closing.signal, onTrouble: (code, message) => this.#conversation?.report(code, message) })
+    await this.#learn(knowledge, config)
+    const conversation = new Conversation({ session, speaker, actuator, knowledge, clock: systemClock, settings: config, onEvent: this.#options.onEvent })
     this.#conversation = conversation
     for (const reading of readingsOf(config.readings)) this.#tell(reading)
     const clock = new LiveClock({ conversation, session, frames: gated(microphone.frames(), speaker, config.echo.mode), clock: systemClock, settings: config.conversation })
@@ -131,14 +134,14 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** Facts that were wished from afar and fitted an older bundle must not keep the device from starting. */
-  async #learn(session: Model, config: Config): Promise<void> {
+  async #learn(knowledge: Knowledge, config: Config): Promise<void> {
     const { ownFacts, log } = this.#options
     try {
-      await session.setFacts(factLines(config.facts))
+      await knowledge.learn(factLines(config.facts))
     } catch (error) {
       if (!ownFacts || !(error instanceof ParleyError) || error.code !== 'facts-too-long') throw error
       log.error({ reason: describe(error) }, 'the facts wished from afar do not fit this model; those of the device\'s own file are taken')
-      await session.setFacts(factLines(ownFacts.facts))
+      await knowledge.learn(factLines(ownFacts.facts))
       ownFacts.onTaken(error)
     }
   }
@@ -181,7 +184,7 @@ export class Runtime implements AsyncDisposable {
   /** Puts in force what a running process can change, among these keys. Rejects, e.g. with `facts-too-long`, if the model refuses. */
   async apply(config: Config, changed: readonly string[]): Promise<void> {
     const has = (key: string): boolean => changed.some(path => path === key || path.startsWith(`${key}.`))
-    if (has('facts')) await this.session.setFacts(factLines(config.facts))
+    if (has('facts')) await this.#knowledge?.learn(factLines(config.facts))
     if (has('playout')) this.conversation.volume.set(config.playout.volume)
     if (has('log')) this.#options.log.level = config.log.level
     if (has('readings')) for (const reading of readingsOf(config.readings)) this.#tell(reading)
@@ -226,11 +229,16 @@ export class Runtime implements AsyncDisposable {
   }
 
   async #follow(name: string, readings: AsyncIterable<Reading>): Promise<void> {
+    const sources = new Set<string>()
     try {
-      for await (const reading of readings) this.#tell(reading)
+      for await (const reading of readings) {
+        sources.add(reading.source)
+        this.#tell(reading)
+      }
     } catch (error) {
       if (!this.#closing.signal.aborted) this.#conversation?.report('sensor-lost', `${name}: ${describe(error)}`)
     }
+    for (const source of sources) this.#knowledge?.forget(source)
   }
 
   #tell(reading: Omit<Reading, 'at'>): void {
@@ -244,9 +252,9 @@ export class Runtime implements AsyncDisposable {
     this.#conversation?.tell(reading)
   }
 
-  /** A model that was started anew knows the facts, but no reading. */
+  /** A model that was started anew knows the facts and what is measured, but no event. */
   #retell(): void {
-    for (const reading of this.#told.values()) this.#conversation?.tell(reading)
+    for (const reading of this.#told.values()) if (typeof reading.value !== 'number') this.#conversation?.tell(reading)
   }
 
   #onHealth(report: HealthReport): void {

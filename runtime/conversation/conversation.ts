@@ -8,6 +8,7 @@ import { Dispatcher } from '../tools/dispatcher.js'
 import type { ToolSettings } from '../tools/settings.js'
 import { Volume } from '../tools/volume.js'
 import type { ConversationEvent, OnEvent } from './events.js'
+import type { Knowledge } from './knowledge.js'
 import type { ConversationSettings } from './settings.js'
 import { SpeechMeter } from './speech-meter.js'
 import { StepTimes, round } from './statistics.js'
@@ -23,6 +24,7 @@ export interface ConversationParts {
   readonly session: Model
   readonly speaker: Speaker
   readonly actuator: Actuator
+  readonly knowledge: Knowledge
   /** The time of ticks and sound. */
   readonly clock: Clock
   /** Real time, for the limits of steps and calls; default `clock`. */
@@ -140,10 +142,11 @@ export class Conversation {
     this.#lostInAll += ticks
   }
 
-  /** A sensor's value, an event: the model reads it. */
+  /** A sensor's value or an event: the model reads it. What is measured is known until it is measured anew. */
   tell(reading: Omit<Reading, 'at'>): void {
     const { source, value, unit } = reading
-    this.#parts.session.tell(`${source} ${value}`)
+    if (typeof value === 'number') this.#parts.knowledge.measure(source, value)
+    else this.#parts.session.tell(`${source} ${value}`)
     this.#emit({ at: this.#now(), type: 'reading', source, value, ...(unit === undefined ? {} : { unit }) })
   }
 

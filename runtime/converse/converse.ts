@@ -5,6 +5,7 @@ import type { Host, Speaker } from '../../drivers/contract.js'
 import { openDriver } from '../../drivers/table.js'
 import { Conversation, type ConversationParts, type Model } from '../conversation/conversation.js'
 import type { OnEvent } from '../conversation/events.js'
+import { Knowledge } from '../conversation/knowledge.js'
 import { TickAssembler } from '../conversation/tick-assembler.js'
 import { RecordingTime, type Pace } from './virtual-time.js'
 
@@ -43,10 +44,12 @@ export async function converse(options: ConverseOptions): Promise<void> {
   await using speaker = await openSpeaker(options, host)
   await using actuator = await openDriver('actuator', 'log', {}, { ...host, clock: systemClock })
   await using microphone = options.input === undefined ? undefined : await openDriver('microphone', 'wav', { path: options.input, pace: options.pace }, host)
-  await session.setFacts(options.facts)
+  const knowledge = new Knowledge({ session, clock: time.clock, signal, onTrouble: (code, message) => conversation.report(code, message) })
+  for (const { source, value } of options.readings) if (typeof value === 'number') knowledge.measure(source, value)
+  await knowledge.learn(options.facts)
 
   const assembler = new TickAssembler(session.inputRate, session.tickSamples)
-  const conversation = new Conversation({ ...options, speaker, actuator, clock: time.clock, realClock: systemClock, lossless: true })
+  const conversation = new Conversation({ ...options, speaker, actuator, knowledge, clock: time.clock, realClock: systemClock, lossless: true })
   const hear = async (frame: AudioFrame): Promise<void> => {
     if (conversation.started) {
       conversation.hear(frame)

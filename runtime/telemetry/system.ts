@@ -11,9 +11,19 @@ const UPDATER = '/run/parley-update/state.json'
 /** Of this process and all below it, bytes. */
 const memoryOfAll = (): number => usageOf(process.pid).rssMb * 1_048_576
 
-/** Reads what the machine says of itself; what it does not say stays unknown. */
+/** What `read` gives; undefined where it cannot be read just now, for example when no more files may be opened. */
+function orUnknown(read: () => number): number | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
+}
+
+/** Reads what the machine says of itself; what it does not say stays unknown. Never rejects. */
 export async function readSystem(registry: Registry, folder: string, memory = memoryOfAll): Promise<void> {
-  registry.set('memory', Math.round(memory()))
+  const used = orUnknown(memory)
+  registry.set('memory', used === undefined ? undefined : Math.round(used))
   registry.set('memory_free', freemem())
   registry.set('load', loadavg()[0])
   registry.set('uptime', Math.round(process.uptime()))

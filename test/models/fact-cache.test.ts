@@ -21,7 +21,7 @@ async function folderOf(t: Test): Promise<string> {
 }
 
 /** What a tick attends to after the facts of `sets`, and how many steps reading them took. */
-async function read(factFolder: string, ...sets: string[][]): Promise<{ attended: Float32Array; steps: number }> {
+async function read(factFolder: string, ...sets: (string[] | [string[], string[]])[]): Promise<{ attended: Float32Array; steps: number }> {
   let steps = 0
   const backend: Backend = {
     version: onnxruntime.version,
@@ -32,10 +32,13 @@ async function read(factFolder: string, ...sets: string[][]): Promise<{ attended
   }
   await using session = await openInProcess(bundle.folder, { providers: ['cpu'], cacheFolder: bundle.folder, factFolder, backend })
   steps = 0 // the ladder's own run
-  for (const lines of sets) await session.setFacts(lines)
+  for (const set of sets) await (isPair(set) ? session.setFacts(...set) : session.setFacts(set))
   const taken = steps
   return { attended: (await session.step(tick(0, { speak: true }))).speech as Float32Array, steps: taken }
 }
+
+/** The lasting and the passing ones apart. */
+const isPair = (set: string[] | [string[], string[]]): set is [string[], string[]] => Array.isArray(set[0])
 
 t.test('a second start with the same facts runs no step for them and attends to the same', async t => {
   const folder = await folderOf(t)
@@ -47,6 +50,18 @@ t.test('a second start with the same facts runs no step for them and attends to 
   const part = await read(folder, [LINES[0] as string], LINES)
   t.equal(part.steps, TOKENS / 2, 'the second fact alone comes from the disk')
   t.same(part.attended, first.attended)
+})
+
+t.test('facts that pass are read behind the others at each start, and never come to the disk', async t => {
+  const folder = await folderOf(t)
+  const [lasting, passing] = [[LINES[1] as string], [LINES[0] as string]]
+  const first = await read(folder, [lasting, passing])
+  t.equal(first.steps, TOKENS)
+  const second = await read(folder, [lasting, passing])
+  t.equal(second.steps, TOKENS / 2, 'of the one that passes alone')
+  t.same(second.attended, first.attended)
+  t.same(first.attended, (await read(await folderOf(t), [...LINES].reverse())).attended, 'it is a fact as others are')
+  t.equal((await readdir(folder)).length, 1)
 })
 
 t.test('other facts, or the same in another order, are read', async t => {

@@ -8,7 +8,7 @@ const audio = Float32Array.from({ length: 1280 }, (_, i) => Math.sin(i))
 const messages: Record<Message['type'], readonly Message[]> = {
   open: [{ type: 'open', spec: { name: 'tiny', seed: 3, tokenizer: '/a b/☃.json' } as StepSpec }],
   step: [{ type: 'step', id: 7, at: 1234.5678, audio }, { type: 'step', id: 0xffffffff, at: -0.5, audio: new Float32Array(0) }],
-  facts: [{ type: 'facts', id: 1, lines: ['a: b', 'café: 2'] }, { type: 'facts', id: 2, lines: [] }],
+  facts: [{ type: 'facts', id: 1, lines: ['a: b', 'café: 2'], passing: ['battery: 9'] }, { type: 'facts', id: 2, lines: [], passing: [] }],
   tell: [{ type: 'tell', line: 'battery 9', kind: 'event' }, { type: 'tell', line: '', kind: 'typed' }],
   reset: [{ type: 'reset', id: 9 }],
   cancel: [{ type: 'cancel', id: 9 }],

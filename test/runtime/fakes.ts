@@ -6,6 +6,7 @@ import { ParleyError } from '../../base/errors.js'
 import type { Said, Tick } from '../../models/session.js'
 import { Conversation, type Model } from '../../runtime/conversation/conversation.js'
 import type { ConversationEvent } from '../../runtime/conversation/events.js'
+import { Knowledge } from '../../runtime/conversation/knowledge.js'
 import { configSchema } from '../../runtime/config/schema.js'
 
 export const silentLog = pino({ level: 'silent' })
@@ -56,8 +57,8 @@ export class ScriptedModel implements Model {
     return { at: tick.at, text: '', heard: '', speech: undefined, stepMs: 1, ...piece }
   }
 
-  async setFacts(facts: readonly string[]): Promise<void> {
-    this.facts = facts
+  async setFacts(facts: readonly string[], passing: readonly string[] = []): Promise<void> {
+    this.facts = [...facts, ...passing]
   }
 
   tell(line: string): void {
@@ -203,7 +204,8 @@ export function rig(script: Script, hostility: Hostility = 'none', lossless = fa
   const speaker = new HostileSpeaker(clock, hostility)
   const actuator = new FakeActuator()
   const events: ConversationEvent[] = []
-  const conversation = new Conversation({ session: model, speaker, actuator, clock, settings: defaults, lossless, onEvent: event => events.push(event) })
+  const knowledge = new Knowledge({ session: model, clock, signal: new AbortController().signal, onTrouble: (code, message) => conversation.report(code, message) })
+  const conversation: Conversation = new Conversation({ session: model, speaker, actuator, knowledge, clock, settings: defaults, lossless, onEvent: event => events.push(event) })
   return {
     clock, model, speaker, actuator, conversation, events,
     async ticks(count, loud = false) {

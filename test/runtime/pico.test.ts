@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { ManualClock } from '../../base/clock.js'
 import { readWav, writeWav } from '../../base/wav.js'
 import { loadBundle } from '../../models/bundle/load.js'
-import { openSession, runGolden } from '../../models/engine/index.js'
+import { openSession, runGolden, type EngineSession } from '../../models/engine/index.js'
 import { converse } from '../../runtime/converse/converse.js'
 import type { ConversationEvent } from '../../runtime/conversation/events.js'
+import { Knowledge } from '../../runtime/conversation/knowledge.js'
 import { defaults, silentLog } from './fakes.js'
 
 // The model that is shipped, through the real engine: what holds for the scripted models must hold for it.
@@ -76,3 +78,22 @@ t.test('after 80 s of a silent room pico still answers', async t => {
   const events = await hold(input, 'fast', ['muffin: 2 euros', 'hours: 8 to 20'])
   t.match(events.filter(e => e.type === 'turn').map(e => e.text).join(' '), /\b2\b/)
 })
+
+t.test('what a sensor measured before a minute of silence is known, and of two values the last one', async t => {
+  await using session = await openSession(PICO, { providers: ['cpu'], cacheFolder: folder })
+  const knowledge = new Knowledge({ session, clock: new ManualClock(), signal: new AbortController().signal, onTrouble: (_, message) => t.fail(message) })
+  for (const value of [81, 23]) {
+    knowledge.measure('battery', value)
+    await knowledge.learn(['hours: 8 to 20'])
+    await steps(session, 750)
+    session.tell('how much battery do you have', 'typed')
+    t.match(await steps(session, 70), new RegExp(`\\b${value}\\b`))
+  }
+})
+
+/** What it says in so many ticks of a silent room. */
+async function steps(session: EngineSession, count: number): Promise<string> {
+  let text = ''
+  for (let n = 0; n < count; n++) text += (await session.step({ at: 80 * n, audio: Float32Array.from({ length: session.tickSamples }, (_, i) => 0.0003 * Math.sin(i * i)) })).text
+  return text
+}

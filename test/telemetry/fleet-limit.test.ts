@@ -1,7 +1,13 @@
+import { execFile } from 'node:child_process'
+import { tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { findLimit, whyNotBorne, type Bounds, type Step } from '../../runtime/fleet/simulation/limit.js'
 import { benchFleet } from '../../runtime/fleet/simulation/main.js'
 import { densest, type Figures } from '../../runtime/fleet/simulation/simulate.js'
+import { Registry } from '../../runtime/telemetry/registry.js'
+import { readSystem } from '../../runtime/telemetry/system.js'
 
 const BOUNDS: Bounds = { backS: 120, latencyMs: 1_000, memoryMb: 1_000 }
 const never = new AbortController().signal
@@ -74,6 +80,19 @@ t.test('a command line that it does not understand is refused with the option an
     t.match(await bench(...argv), { code: 2, out: '', err: why })
   }
   t.match(await bench('--help'), { code: 0, out: /--find/ })
+})
+
+t.test('more devices than the system lets a process have files for are refused before one is started', async t => {
+  const main = fileURLToPath(new URL('../../runtime/fleet/simulation/main.js', import.meta.url))
+  const error = await promisify(execFile)('sh', ['-c', 'ulimit -n 256; exec "$0" "$1" --devices 100', process.execPath, main], { timeout: 60_000 }).catch(e => e as { code: number; stderr: string })
+  t.match(error, { code: 1, stderr: '100 devices need 350 open files, and this process may have 256. ulimit -n 350' })
+})
+
+t.test('where the memory cannot be read just now, the last that was read is told, with the rest', async t => {
+  const registry = new Registry()
+  registry.set('memory', 1)
+  await readSystem(registry, tmpdir(), () => { throw new Error('EMFILE: too many open files') })
+  t.match(registry.snapshot(), { memory: 1, uptime: Number })
 })
 
 t.test('a few real devices and a real broker: figures as a table, and the search for the limit as JSON', { timeout: 240_000 }, async t => {

@@ -23,7 +23,8 @@ First all connect, then they talk for a while, then the broker is killed and sta
   --most N        no further than this, default 20000
   Not borne: --back S, all are not back S s after the broker (default 120, also for the first connection); --latency MS,
   fewer than 95 % of the turns arrive within MS ms (default 1000); --memory MB, devices and broker together need more
-  (default: four fifths of this machine's); or more than 0.1 % of the turns do not arrive.
+  (default: four fifths of this machine's); more than 0.1 % of the turns do not arrive; or the system lets a process
+  open too few files (three a device, ulimit -n).
 
 Exit codes: 0 measured, 1 it could not be measured, 2 a wrong command line, 130 stopped.`
 

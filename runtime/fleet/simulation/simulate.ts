@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -60,11 +61,18 @@ export interface Spread {
 const DRAIN_MS = 60_000
 /** How often the lateness of timers is looked at; Node's figure has it in it, ms. */
 const LOOP_MS = 10
+/** Of one device: its connection, and from the first outage on the files of its two queues. */
+const FILES_PER_DEVICE = 3
+/** Of Node itself, the broker's pipes and the counter. */
+const OTHER_FILES = 50
 /** Devices that open their files at the same time. */
 const AT_ONCE = 20
 
-/** N devices, the real telemetry and no sound, against a real Mosquitto on this machine. Throws `timeout` when not all connect in time. */
+/** N devices, the real telemetry and no sound, against a real Mosquitto on this machine. Throws `open-files` when the system lets it have too few, `timeout` when not all connect in time. */
 export async function simulate(plan: Simulation, say: (line: string) => void, signal: AbortSignal): Promise<Figures> {
+  const files = plan.devices * FILES_PER_DEVICE + OTHER_FILES
+  const most = mostOpenFiles()
+  if (files > most) throw new ParleyError('open-files', `${plan.devices} devices need ${files} open files, and this process may have ${most}`, { hint: `ulimit -n ${files}` })
   const folder = await mkdtemp(join(tmpdir(), 'parley-fleet-'))
   const broker = new Mosquitto(folder)
   const fleet: Device[] = []
@@ -117,6 +125,15 @@ export async function simulate(plan: Simulation, say: (line: string) => void, si
     await Promise.all(fleet.map(d => d.telemetry.close()))
     await broker.kill()
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Source: proc(5). Infinity where the system does not say. */
+function mostOpenFiles(): number {
+  try {
+    return Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? Infinity)
+  } catch {
+    return Infinity
   }
 }
 
