@@ -1,0 +1,40 @@
+import { copyFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { readWav } from '../../base/wav.js'
+import { Container, whyNot } from './container.js'
+import { handedOver } from './handed-over.js'
+import { ROOT } from './tree.js'
+
+// A Debian is copied, packages are fetched, 120 MB are packed and unpacked, and it boots: two minutes on an idle machine.
+t.setTimeout(600_000)
+const skip = whyNot()
+/** A card without hardware: what is played into `room` is heard by the microphone, what the device says is in `spk`. */
+const CARD = 'load-module module-null-sink sink_name=spk norewinds=1\nload-module module-null-sink sink_name=room norewinds=1\nload-module module-remap-source source_name=mic master=room.monitor\nset-default-sink spk\nset-default-source mic\n'
+const SITE = '[facts]\nhours = "8 to 20"\nmuffin = "2 euros"\nrestroom = "left of the entrance"\n'
+/** A person asks while the loudspeaker is recorded, ms. */
+const LISTEN = 9
+const SPEECH = 0.05
+
+t.test('deploy/install.sh alone makes a clean Debian talk: a person asks, and the shipped pico answers at the sound server', { skip }, async t => {
+  const from = await handedOver(t, join(ROOT, 'models/pico'))
+  await using box = await Container.prepare(false)
+  const see = { '/source': from, '/dependencies': join(ROOT, 'node_modules') }
+  const said = await box.before(['sh', '/source/deploy/install.sh', '--audio', 'pulse'], see).catch(error => String(error.stdout) + String(error.stderr))
+  if (!/installed\. Next/.test(said)) return t.fail(said.slice(-1_500))
+  await box.put('etc/parley/sound.pa', CARD)
+  await box.put('etc/parley/parley.toml', SITE)
+  await copyFile(join(ROOT, 'test/fixtures/what-does-a-muffin-cost.wav'), box.path('root/asks.wav'))
+  await box.boot(see)
+
+  t.equal(await box.until('parley.service', 'ActiveState', /^active$/, 90_000), 'active', await box.journal('parley.service'))
+  await box.run('sh', '-c', `export PULSE_SERVER=unix:/run/parley-sound/native; timeout ${LISTEN} parec -d spk.monitor --file-format=wav /root/answer.wav & sleep 1; paplay -d room /root/asks.wav; wait`)
+  const { samples, rate } = await readWav(box.path('root/answer.wav'))
+  const loud = samples.filter(s => Math.abs(s) > SPEECH).length / rate
+  const first = samples.findIndex(s => Math.abs(s) > SPEECH) / rate
+  t.comment(`it sounds from ${first.toFixed(2)} s on, ${loud.toFixed(2)} s above ${SPEECH}`)
+  t.ok(loud > 0.1, 'speech comes out of the loudspeaker')
+  t.ok(first > 1.5, 'after the person began, not of its own')
+  t.equal(await box.show('parley.service', 'NRestarts'), '0')
+  t.match(await box.run('parley', 'doctor', '--json').catch(error => String(error.stdout)), /golden/)
+})
