@@ -43,6 +43,13 @@ def load_intents() -> list[dict]:
     intents = []
     for path in sorted((DOMAIN / "intents").glob("*.yaml")):
         intents.extend(yaml.safe_load(path.read_text()) or [])
+    more = yaml.safe_load((DOMAIN / "more.yaml").read_text())
+    for intent in intents:
+        intent["user"] = intent.get("user") or []
+        intent["own"] = len(intent["user"])  # those behind are for training alone
+        intent["user"] += more.pop(intent["intent"], [])
+    if more:
+        raise ValueError(f"more.yaml has intents that do not exist: {', '.join(more)}")
     return intents
 
 
@@ -58,6 +65,15 @@ def _choose(text: str, rng: random.Random) -> str:
         else:
             chosen = rng.choice(match.group(2).split("|"))
         text = text[: match.start()] + chosen + text[match.end():]
+
+
+def _all(text: str) -> set[str]:
+    """Every sentence that `_choose` can make of a phrase."""
+    match = re.search(r"\[([^\[\]()]*)\]|\(([^\[\]()]*)\)", text)
+    if not match:
+        return {" ".join(text.split())}
+    options = [*match.group(1).split("|"), ""] if match.group(1) is not None else match.group(2).split("|")
+    return {x for o in options for x in _all(text[: match.start()] + o + text[match.end():])}
 
 
 def time_of_day(rng: random.Random) -> str:
@@ -84,11 +100,13 @@ BUILT_IN = {
 
 
 class Domain:
-    """All intents, and ways to draw from them. `train` leaves out every tenth phrasing: those are the held-out phrasings."""
+    """All intents, and ways to draw from them. `train` leaves out every tenth phrasing of an intent's own, and every sentence that
+    these can make: those are the held-out phrasings (`held`). `own`: without those of `more.yaml`, as the test set has them."""
 
     def __init__(self) -> None:
         self.slots = load_slots()
         self.intents = {i["intent"]: i for i in load_intents()}
+        self.held = {n: {x for k in self.phrasings(i, "held") for x in _all(i["user"][k])} for n, i in self.intents.items()}
 
     def value(self, name: str, rng: random.Random) -> str:
         base = name.rstrip("0123456789")
@@ -124,11 +142,13 @@ class Domain:
         return (item["intent"], tuple(sorted((k, v) for k, v in item["slots"].items() if k in named)))
 
     def phrasings(self, intent: dict, split: str) -> list[int]:
-        n = len(intent.get("user") or [])
-        held = [i for i in range(n) if i % 10 == 7]
+        n = len(intent["user"])
+        held = [i for i in range(intent["own"]) if i % 10 == 7]
         if split == "held":
             return held
-        return [i for i in range(n) if i % 10 != 7] if split == "train" else list(range(n))
+        if split == "all":
+            return list(range(n))
+        return [i for i in range(intent["own"] if split == "own" else n) if i not in held]
 
     def exchange(self, name: str, rng: random.Random, split: str = "train", values: dict[str, str] | None = None,
                  user: str | None = None) -> Exchange:
@@ -136,9 +156,10 @@ class Domain:
         values = dict(values or {})
         phrasing = -1
         if user is None:
-            options = self.phrasings(intent, split)
-            phrasing = rng.choice(options)
-            user = intent["user"][phrasing]
+            options, user = self.phrasings(intent, split), None
+            while user is None or split == "train" and user in self.held[name]:  # two phrases can make one sentence
+                phrasing = rng.choice(options)
+                user = _choose(intent["user"][phrasing], rng)
         said = self.fill(user, values, rng)
         facts = []
         fact = intent.get("fact")

@@ -91,7 +91,7 @@ def write_tones(out: Path, count: int, domain: Domain, speakers: Speakers, compo
     for i in range(done, count):
         rng, tone = random.Random(f"tone {i}"), tones[i % len(tones)]
         name = rng.choice(names)
-        e = domain.exchange(name, rng, "train")
+        e = domain.exchange(name, rng, "own")
         facts = list(e.facts) + composer.distractors(rng, {k for k, _ in e.facts}, rng.randint(1, 4), name)
         voice = speakers.pick(True, rng)
         sound = TONES[tone](speakers.say(e.user, voice, rng), np.random.default_rng([22, i]))
@@ -122,7 +122,7 @@ def main() -> None:
         if i % 2:  # every other case from the intents that the first bundle learns best; the card reports both
             names = [n for n in names if n in FOCUS]
         name = rng.choices(names, [intent_weight(domain, n) for n in names])[0]
-        e = domain.exchange(name, rng, "train" if group == "voices" else "held")
+        e = domain.exchange(name, rng, "own" if group == "voices" else "held")
         absent = e.missing is not None and rng.random() < 0.25
         taken = {k for k, _ in e.facts}
         facts = ([] if absent else list(e.facts)) + composer.distractors(rng, taken, rng.randint(1, 6), name)

@@ -27,6 +27,7 @@ from .timeline import Composer, arrays
 from .tokens import Tokenizer
 
 NONE_SHARE = 0.25  # of the ticks without a token, how many are scored
+TEXT_SHARE = 0.3  # of the batches of the joint stage: words are many, and cost little
 URGENT = 2.5  # weight of a cut: who speaks over a device waits for it to be still
 
 
@@ -188,7 +189,7 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     began, limit, spent = clock(), args.wall or args.minutes, 0.0
     while spent <= limit:
         rate = args.rate * min(1, (step - first + 1) / 60) * (args.floor + (1 - args.floor) * 0.5 * (1 + math.cos(math.pi * spent / limit)))
-        text_only = feed is None or rng.random() < 0.22
+        text_only = feed is None or rng.random() < TEXT_SHARE
         batch = texts.next() if text_only else sounds.next()
         parts = losses(model, batch, tok.ids["<cut>"], None if text_only else feed.sounds)
         total = sum(WEIGHTS[k] * v for k, v in parts.items() if k in WEIGHTS)
