@@ -113,7 +113,7 @@ export class Runtime implements AsyncDisposable {
     const speaker = this.#keep(this.#options.speaker ?? (await openSpeaker(config.speaker, session.outputRate, host)))
     this.#actuator = actuator
     this.#session = session
-    const knowledge = this.#knowledge = new Knowledge({ session, clock: systemClock, signal: this.#closing.signal, onTrouble: (code, message) => this.#conversation?.report(code, message) })
+    const knowledge = this.#knowledge = new Knowledge({ session, clock: systemClock, signal: this.#closing.signal, busy: () => this.busy, onTrouble: (code, message) => this.#conversation?.report(code, message) })
     await this.#learn(knowledge, config)
     const conversation = new Conversation({ session, speaker, actuator, knowledge, clock: systemClock, settings: config, onEvent: this.#options.onEvent })
     this.#conversation = conversation

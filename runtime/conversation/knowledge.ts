@@ -6,12 +6,16 @@ export interface KnowledgeParts {
   readonly session: Pick<OmniSession, 'setFacts'>
   readonly clock: Clock
   readonly signal: AbortSignal
+  /** While somebody speaks or is spoken to, values wait: to read many of them takes longer than a tick, and would be heard. Default: never. */
+  busy?(): boolean
   /** The model has no room for what is measured; told once for each set of facts. */
   onTrouble(code: string, message: string): void
 }
 
 /** A value that changes all the time is read by the model once in so long, ms: each time costs a step a token. */
 const READ_EVERY_MS = 5_000
+/** How often it looks whether the talk is over, ms. */
+const LOOK_MS = 200
 
 /**
  * What the model can be asked at any time: the site's facts and, behind them, the last value of everything that is measured.
@@ -44,6 +48,7 @@ export class Knowledge {
   measure(name: string, value: number): void {
     const words = String(Math.round(value * 10) / 10)
     if (this.#measured.get(name) === words) return
+    this.#measured.delete(name) // what changes often comes to stand last: what stands before it need not be read again
     this.#measured.set(name, words)
     void this.#readSoon()
   }
@@ -56,9 +61,10 @@ export class Knowledge {
   async #readSoon(): Promise<void> {
     if (this.#waiting) return
     this.#waiting = true
-    const { clock, signal } = this.#parts
+    const { clock, signal, busy } = this.#parts
     const wait = this.#readAt + READ_EVERY_MS - clock.now()
     if (wait > 0) await pause(clock, wait, signal)
+    while (busy?.() && !signal.aborted) await pause(clock, LOOK_MS, signal)
     if (signal.aborted) return
     await this.#next(() => this.#put(this.#facts)).catch(() => {}) // the model is gone; its successor begins with `learn`
   }

@@ -4,7 +4,7 @@ import { ParleyError } from '../../base/errors.js'
 import { Knowledge } from '../../runtime/conversation/knowledge.js'
 
 /** A model with room for so many lines that writes down what it is to know, and answers a while later. */
-function rig(room = 9) {
+function rig(room = 9, busy = (): boolean => false) {
   const clock = new ManualClock()
   const known: string[][] = []
   const troubles: string[] = []
@@ -16,7 +16,7 @@ function rig(room = 9) {
       known.push([...facts, ...passing])
     },
   }
-  const knowledge = new Knowledge({ session, clock, signal: stop.signal, onTrouble: code => troubles.push(code) })
+  const knowledge = new Knowledge({ session, clock, signal: stop.signal, busy, onTrouble: code => troubles.push(code) })
   /** What is begun comes to its end; time stands still. */
   const settle = async (): Promise<void> => { for (let n = 0; n < 10; n++) await new Promise(resolve => setImmediate(resolve)) }
   const advance = async (ms: number): Promise<void> => { await clock.advance(ms); await settle() }
@@ -51,6 +51,30 @@ t.test('a value that is the same to one decimal is not read again', async t => {
     await advance(5_000)
   }
   t.same(known, [[], ['temperature: 21.3']])
+})
+
+t.test('while somebody speaks nothing is read; afterwards the last value is', async t => {
+  let talking = true
+  const { knowledge, known, advance } = rig(9, () => talking)
+  await knowledge.learn([])
+  for (const value of [3, 2, 1]) {
+    knowledge.measure('battery', value)
+    await advance(10_000)
+  }
+  t.same(known, [[]])
+  talking = false
+  await advance(5_000)
+  t.same(known.at(-1), ['battery: 1'])
+})
+
+t.test('what changes often stands last, so that the rest is not read again', async t => {
+  const { knowledge, known, advance } = rig()
+  await knowledge.learn([])
+  for (const [name, value] of [['distance', 1], ['battery', 90], ['distance', 2], ['distance', 3]] as const) {
+    knowledge.measure(name, value)
+    await advance(5_000)
+  }
+  t.same(known.at(-1), ['battery: 90', 'distance: 3'])
 })
 
 t.test('what nobody measures any more is forgotten', async t => {
