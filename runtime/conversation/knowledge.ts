@@ -16,6 +16,8 @@ export interface KnowledgeParts {
 const READ_EVERY_MS = 5_000
 /** How often it looks whether the talk is over, ms. */
 const LOOK_MS = 200
+/** No talk makes it wait for longer than this, nor a room that is never still, ms. */
+const MOST_WAIT_MS = 30_000
 
 /**
  * What the model can be asked at any time: the site's facts and, behind them, the last value of everything that is measured.
@@ -64,7 +66,7 @@ export class Knowledge {
     const { clock, signal, busy } = this.#parts
     const wait = this.#readAt + READ_EVERY_MS - clock.now()
     if (wait > 0) await pause(clock, wait, signal)
-    while (busy?.() && !signal.aborted) await pause(clock, LOOK_MS, signal)
+    for (const end = clock.now() + MOST_WAIT_MS; busy?.() && clock.now() < end && !signal.aborted;) await pause(clock, LOOK_MS, signal)
     if (signal.aborted) return
     await this.#next(() => this.#put(this.#facts)).catch(() => {}) // the model is gone; its successor begins with `learn`
   }

@@ -59,12 +59,20 @@ t.test('while somebody speaks nothing is read; afterwards the last value is', as
   await knowledge.learn([])
   for (const value of [3, 2, 1]) {
     knowledge.measure('battery', value)
-    await advance(10_000)
+    await advance(9_000)
   }
   t.same(known, [[]])
   talking = false
   await advance(5_000)
   t.same(known.at(-1), ['battery: 1'])
+})
+
+t.test('a room that is never still does not keep a value from the model for ever', async t => {
+  const { knowledge, known, advance } = rig(9, () => true)
+  await knowledge.learn([])
+  knowledge.measure('battery', 9)
+  await advance(40_000)
+  t.same(known.at(-1), ['battery: 9'])
 })
 
 t.test('what changes often stands last, so that the rest is not read again', async t => {
