@@ -15,6 +15,8 @@ export interface TalkBench {
   /** Interruptions, and how many of them did not stop the answer: those have no time above. */
   readonly bargeIns: number
   readonly notStopped: number
+  /** Holes in the speech of all turns: the speaker had run out of sound. */
+  readonly gaps: number
   readonly allTurnsGood: boolean
 }
 
@@ -37,7 +39,7 @@ export async function benchTalk(main: string, bundle: string, script: string, st
   }
   const stopped = turns.filter(r => r.bargeInMs !== null).length
   const notStopped = turns.filter(r => r.missing.includes(NOT_STOPPED)).length
-  return { stage: talks[0]?.stage ?? stage, turns: turns.length, firstSoundMs: of(sounded), overOnsetMs: of(r => { const at = sounded(r); return at === null || r.onsetMs === null ? null : at - r.onsetMs }), bargeInMs: of(r => r.silentMs ?? r.bargeInMs), bargeIns: stopped + notStopped, notStopped, allTurnsGood: talks.every(t => t.ok) }
+  return { stage: talks[0]?.stage ?? stage, turns: turns.length, firstSoundMs: of(sounded), overOnsetMs: of(r => { const at = sounded(r); return at === null || r.onsetMs === null ? null : at - r.onsetMs }), bargeInMs: of(r => r.silentMs ?? r.bargeInMs), bargeIns: stopped + notStopped, notStopped, gaps: turns.reduce((n, r) => n + r.gaps, 0), allTurnsGood: talks.every(t => t.ok) }
 }
 
 async function demo(args: string[]): Promise<Talk | string> {

@@ -27,7 +27,7 @@ export const turnEvent = z.strictObject({
   ended: z.enum(['end', 'cut', 'lost', 'closed']),
   tools: z.array(tool),
   steps,
-  drops: z.strictObject({ microphoneTicks: z.number().int(), speechChunks: z.number().int() }),
+  drops: z.strictObject({ microphoneTicks: z.number().int(), speechChunks: z.number().int(), gaps: z.number().int() }),
 })
 
 /** Every line of an events file (docs/events.md). */

@@ -66,7 +66,7 @@ export class Turn {
       ended: this.ended ?? 'closed',
       tools: this.tools.map(({ name, args, ok, ms, error }) => ({ name, args, ok, ms: round(ms) ?? 0, ...(error === undefined ? {} : { error }) })),
       steps,
-      drops: { microphoneTicks, speechChunks: report?.droppedChunks ?? 0 },
+      drops: { microphoneTicks, speechChunks: report?.droppedChunks ?? 0, gaps: report?.gaps ?? 0 },
     }
   }
 }

@@ -86,6 +86,7 @@ export class Director {
       bargeInMs: before?.bargeInMs ?? null,
       silentMs: round(silent === undefined || onset === undefined ? undefined : silent - origin - onset),
       stepP95: round(quantile(all.flatMap(a => (a.steps.p95 === null ? [] : [a.steps.p95])), 1)),
+      gaps: [...answers, ...(before ? [before] : [])].reduce((n, a) => n + a.drops.gaps, 0),
       missing: judge(turn, all, before),
     }
   }
@@ -101,7 +102,7 @@ export class Director {
     return {
       at: 0, type: 'turn', turn: number, text: texts.map(e => e.text).join('').trim(), heard: '', style: null, personFrom: null, personTo: end,
       firstSound: sound?.at ?? null, firstSoundMs: sound?.afterSpeechMs ?? null, onsetMs: sound?.onsetMs ?? null, spokenMs: 0, heardMs: 0, interrupted: false, bargeInMs: null, ended: 'closed',
-      tools: calls.map(({ name, args }) => ({ name, args, ok: true, ms: 0 })), steps: { count: 0, p50: null, p95: null, max: null }, drops: { microphoneTicks: 0, speechChunks: 0 },
+      tools: calls.map(({ name, args }) => ({ name, args, ok: true, ms: 0 })), steps: { count: 0, p50: null, p95: null, max: null }, drops: { microphoneTicks: 0, speechChunks: 0, gaps: 0 },
     }
   }
 

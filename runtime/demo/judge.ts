@@ -16,6 +16,8 @@ export interface DemoResult {
   readonly bargeInMs: number | null
   readonly silentMs: number | null
   readonly stepP95: number | null
+  /** Holes in its speech: the speaker had run out of sound. */
+  readonly gaps: number
   /** What it should have done and did not; empty when it passed. */
   readonly missing: readonly string[]
 }

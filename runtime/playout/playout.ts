@@ -17,6 +17,8 @@ export interface PlayoutReport {
   readonly endAt: number
   readonly cut: boolean
   readonly droppedChunks: number
+  /** Times that the speaker had run out of sound before the next of this turn came: each is a hole in a word. */
+  readonly gaps: number
 }
 
 export interface PlayoutListener {
@@ -33,6 +35,7 @@ interface Line {
   base: number | undefined
   spokenMs: number
   droppedChunks: number
+  gaps: number
   firstPlayAt: number | undefined
   firstSoundAt: number | undefined
   ended: boolean
@@ -117,7 +120,7 @@ export class Playout {
 
   open(turn: number): void {
     const resampler = this.#rate === this.#speaker.rate ? undefined : new Resampler(this.#rate, this.#speaker.rate)
-    this.#lines.push({ turn, resampler, base: undefined, spokenMs: 0, droppedChunks: 0, firstPlayAt: undefined, firstSoundAt: undefined, ended: false, troubled: false, stalled: false, givenUpAt: undefined })
+    this.#lines.push({ turn, resampler, base: undefined, spokenMs: 0, droppedChunks: 0, gaps: 0, firstPlayAt: undefined, firstSoundAt: undefined, ended: false, troubled: false, stalled: false, givenUpAt: undefined })
   }
 
   /** Queues one tick of speech. */
@@ -236,6 +239,8 @@ export class Playout {
       if (wait > 0) await pause(this.#clock, wait, signal) // cut: the next line returns
       if (signal.aborted) return
       line.base = this.#heard() + this.#queued()
+    } else if (!line.stalled && this.#queued(Infinity) <= 0) {
+      line.gaps++
     }
     line.spokenMs += ms
     const outcome = await bounded(this.#tryWrite(samples, signal), ms + (line.stalled ? 0 : WRITE_LIMIT_MS), this.#clock, signal)
@@ -287,11 +292,11 @@ export class Playout {
     }
   }
 
-  #queued(): number {
+  #queued(unknown = 0): number {
     try {
-      return known(this.#speaker.queuedMs(), 0)
+      return known(this.#speaker.queuedMs(), unknown)
     } catch {
-      return 0
+      return unknown
     }
   }
 
@@ -315,8 +320,8 @@ export class Playout {
     this.#noteFirstSound(line, heardInAll)
     this.#lines.splice(index, 1)
     const heardMs = line.givenUpAt ?? heardOf(line, heardInAll)
-    const { turn, spokenMs, firstSoundAt, droppedChunks } = line
-    this.#listener.onReport({ turn, spokenMs, heardMs, firstSoundAt, endAt: this.#clock.now(), cut, droppedChunks })
+    const { turn, spokenMs, firstSoundAt, droppedChunks, gaps } = line
+    this.#listener.onReport({ turn, spokenMs, heardMs, firstSoundAt, endAt: this.#clock.now(), cut, droppedChunks, gaps })
     return heardMs
   }
 }

@@ -31,6 +31,7 @@ export const METRICS = {
   respawns: counter('parley.model.respawns', 'Model restarts'),
   dropped_ticks: counter('parley.microphone.dropped_ticks', 'Dropped ticks'),
   dropped_chunks: counter('parley.playout.dropped_chunks', 'Dropped speech chunks'),
+  playout_gaps: counter('parley.playout.gaps', 'Gaps in speech'),
   tool_calls: counter('parley.tools.calls', 'Tool calls'),
   tool_failures: counter('parley.tools.failures', 'Failed tool calls'),
   errors: counter('parley.errors', 'Errors'),

@@ -65,6 +65,7 @@ export class Observer {
     r.set('step_max', turn.steps.max)
     r.add('dropped_ticks', turn.drops.microphoneTicks)
     r.add('dropped_chunks', turn.drops.speechChunks)
+    r.add('playout_gaps', turn.drops.gaps)
     r.add('tool_calls', turn.tools.length)
     r.add('tool_failures', turn.tools.filter(t => !t.ok).length)
     this.#emit.turn(turnNumbers(turn))

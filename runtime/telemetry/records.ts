@@ -24,6 +24,6 @@ export function turnNumbers(turn: TurnRecord): Record<string, unknown> {
     ended: turn.ended,
     tools: turn.tools.slice(0, 16).map(t => ({ name: t.name, ok: t.ok, ms: t.ms })),
     steps: { count: turn.steps.count, p50: turn.steps.p50, p95: turn.steps.p95, max: turn.steps.max },
-    drops: { microphoneTicks: turn.drops.microphoneTicks, speechChunks: turn.drops.speechChunks },
+    drops: { microphoneTicks: turn.drops.microphoneTicks, speechChunks: turn.drops.speechChunks, gaps: turn.drops.gaps },
   }
 }

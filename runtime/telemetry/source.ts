@@ -14,7 +14,7 @@ export interface TurnRecord {
   readonly ended: 'end' | 'cut' | 'lost' | 'closed'
   readonly tools: readonly { readonly name: string; readonly ok: boolean; readonly ms: number }[]
   readonly steps: { readonly count: number; readonly p50: number | null; readonly p95: number | null; readonly max: number | null }
-  readonly drops: { readonly microphoneTicks: number; readonly speechChunks: number }
+  readonly drops: { readonly microphoneTicks: number; readonly speechChunks: number; readonly gaps: number }
 }
 
 export interface ReadingRecord {

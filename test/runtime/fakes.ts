@@ -120,7 +120,7 @@ export class HostileSpeaker implements Speaker {
     if (this.#hostility === 'rejects') throw new ParleyError('device-lost', 'the card is gone')
     if (this.#hostility === 'never-writes') await new Promise(() => {})
     if (this.#hostility === 'slow') await this.#clock.sleep(400, signal)
-    this.#startAt ??= this.#clock.now()
+    if (this.#startAt === undefined || this.queuedMs() <= 0) this.#startAt = this.#clock.now() - this.#writtenMs // it had run out of sound
     this.#writtenMs += (samples.length * 1000) / RATE
     if (this.queuedMs() > 200) await this.#clock.sleep(this.queuedMs() - 200, signal)
   }

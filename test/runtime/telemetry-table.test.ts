@@ -5,7 +5,7 @@ import { TelemetryTable } from '../../runtime/demo/telemetry-table.js'
 const turn = (n: number) => ({
   at: n * 1_000, type: 'turn' as const, turn: n, text: 'SECRETWORDS', heard: 'SECRETWORDS', style: null, personFrom: 0, personTo: 100, firstSound: 300, firstSoundMs: 200 + n, onsetMs: 100, spokenMs: 900, heardMs: 900,
   interrupted: n === 2, bargeInMs: n === 2 ? 61 : null, ended: n === 2 ? 'cut' as const : 'end' as const, tools: [{ name: 'light', args: { place: 'SECRETWORDS' }, ok: true, ms: 3 }],
-  steps: { count: 9, p50: 12, p95: 17.4, max: 30 }, drops: { microphoneTicks: 0, speechChunks: 0 },
+  steps: { count: 9, p50: 12, p95: 17.4, max: 30 }, drops: { microphoneTicks: 0, speechChunks: 0, gaps: 0 },
 })
 const well = { ok: true, parts: [{ name: 'model', ok: true, idleMs: 3 }] }
 

@@ -44,7 +44,7 @@ export async function startTelemetry(broker: Pick<Broker, 'url'>, folder: string
 export function turn(n: number, more: Partial<TurnRecord> = {}): TurnRecord {
   return {
     type: 'turn', turn: n, firstSoundMs: 180 + n, bargeInMs: null, spokenMs: 900, heardMs: 900, interrupted: false, ended: 'end',
-    tools: [{ name: 'light', ok: true, ms: 12 }], steps: { count: 12, p50: 14, p95: 19, max: 31 }, drops: { microphoneTicks: 0, speechChunks: 0 }, ...more,
+    tools: [{ name: 'light', ok: true, ms: 12 }], steps: { count: 12, p50: 14, p95: 19, max: 31 }, drops: { microphoneTicks: 0, speechChunks: 0, gaps: 0 }, ...more,
   }
 }
 

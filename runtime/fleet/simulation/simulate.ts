@@ -177,7 +177,7 @@ async function measure(counter: Counter, broker: Mosquitto, steady: () => Promis
 function exampleTurn(turn: number): Parameters<Telling['tell']>[0] {
   return {
     type: 'turn', turn, firstSoundMs: 180, bargeInMs: null, spokenMs: 2_400, heardMs: 2_400, interrupted: false, ended: 'end', tools: [{ name: 'light', ok: true, ms: 11 }],
-    steps: { count: 40, p50: 14, p95: 19, max: 31 }, drops: { microphoneTicks: 0, speechChunks: 0 },
+    steps: { count: 40, p50: 14, p95: 19, max: 31 }, drops: { microphoneTicks: 0, speechChunks: 0, gaps: 0 },
   }
 }
 
