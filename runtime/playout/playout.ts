@@ -241,6 +241,8 @@ export class Playout {
       line.base = this.#heard() + this.#queued()
     } else if (!line.stalled && this.#queued(Infinity) <= 0) {
       line.gaps++
+      await pause(this.#clock, this.#leadMs, signal) // one hole that is longer, instead of one before each chunk that follows
+      if (signal.aborted) return
     }
     line.spokenMs += ms
     const outcome = await bounded(this.#tryWrite(samples, signal), ms + (line.stalled ? 0 : WRITE_LIMIT_MS), this.#clock, signal)
