@@ -12,8 +12,10 @@ const skip = whyNot()
 /** A card without hardware: what is played into `room` is heard by the microphone, what the device says is in `spk`. */
 const CARD = 'load-module module-null-sink sink_name=spk norewinds=1\nload-module module-null-sink sink_name=room norewinds=1\nload-module module-remap-source source_name=mic master=room.monitor\nset-default-sink spk\nset-default-source mic\n'
 const SITE = '[facts]\nhours = "8 to 20"\nmuffin = "2 euros"\nrestroom = "left of the entrance"\n'
-/** A person asks while the loudspeaker is recorded, ms. */
+/** For so long the loudspeaker is recorded, s; the person asks a second after it began. */
 const LISTEN = 9
+/** On a machine with other work a step can come too late; then a person asks again. */
+const TRIES = 3
 const SPEECH = 0.05
 
 t.test('deploy/install.sh alone makes a clean Debian talk: a person asks, and the shipped pico answers at the sound server', { skip }, async t => {
@@ -28,11 +30,14 @@ t.test('deploy/install.sh alone makes a clean Debian talk: a person asks, and th
   await box.boot(see)
 
   t.equal(await box.until('parley.service', 'ActiveState', /^active$/, 90_000), 'active', await box.journal('parley.service'))
-  await box.run('sh', '-c', `export PULSE_SERVER=unix:/run/parley-sound/native; timeout ${LISTEN} parec -d spk.monitor --file-format=wav /root/answer.wav & sleep 1; paplay -d room /root/asks.wav; wait`)
-  const { samples, rate } = await readWav(box.path('root/answer.wav'))
-  const loud = samples.filter(s => Math.abs(s) > SPEECH).length / rate
-  const first = samples.findIndex(s => Math.abs(s) > SPEECH) / rate
-  t.comment(`it sounds from ${first.toFixed(2)} s on, ${loud.toFixed(2)} s above ${SPEECH}`)
+  let [loud, first] = [0, NaN]
+  for (let n = 1; n <= TRIES && loud === 0; n++) {
+    await box.run('sh', '-c', `export PULSE_SERVER=unix:/run/parley-sound/native; timeout ${LISTEN} parec -d spk.monitor --file-format=wav /root/answer.wav & sleep 1; paplay -d room /root/asks.wav; wait`)
+    const { samples, rate } = await readWav(box.path('root/answer.wav'))
+    loud = samples.filter(s => Math.abs(s) > SPEECH).length / rate
+    first = samples.findIndex(s => Math.abs(s) > SPEECH) / rate
+    t.comment(`asked ${n} times: it sounds from ${first.toFixed(2)} s on, ${loud.toFixed(2)} s above ${SPEECH}`)
+  }
   t.ok(loud > 0.1, 'speech comes out of the loudspeaker')
   t.ok(first > 1.5, 'after the person began, not of its own')
   t.equal(await box.show('parley.service', 'NRestarts'), '0')
