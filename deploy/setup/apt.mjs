@@ -13,11 +13,11 @@ export const PACKAGES = {
   bench: [...SOUND, ...OPTIONAL],
   'bench:fleet': ['mosquitto'],
   eval: [],
-  test: [...SOUND, ...OPTIONAL, 'mosquitto', 'ffmpeg', 'openssl'],
+  test: [...SOUND, ...OPTIONAL, 'mosquitto', 'mosquitto-clients', 'ffmpeg', 'openssl'],
 }
 
 /** On a machine without dpkg the programs themselves are looked for. */
-const PROGRAMS = { 'alsa-utils': 'aplay', sox: 'sox', 'pulseaudio-utils': 'pactl', make: 'make', 'g++': 'g++', python3: 'python3', pulseaudio: 'pulseaudio', mosquitto: 'mosquitto', ffmpeg: 'ffmpeg', openssl: 'openssl' }
+const PROGRAMS = { 'alsa-utils': 'aplay', sox: 'sox', 'pulseaudio-utils': 'pactl', make: 'make', 'g++': 'g++', python3: 'python3', pulseaudio: 'pulseaudio', mosquitto: 'mosquitto', 'mosquitto-clients': 'mosquitto_pub', ffmpeg: 'ffmpeg', openssl: 'openssl' }
 
 const exists = program => spawnSync('sh', ['-c', `command -v "$0"`, program], { stdio: 'ignore' }).status === 0 || spawnSync('ls', [`/usr/sbin/${program}`], { stdio: 'ignore' }).status === 0
 

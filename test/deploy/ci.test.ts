@@ -36,7 +36,7 @@ for (const [tap, status] of [['ok 1 - it boots', 0], ['ok 1 - it boots # SKIP th
     for (const [name, body] of Object.entries({ npm: `echo "$@" screen=$PARLEY_BOOT_SCREEN >asked; echo '${tap}' >.parley/test.tap`, id: 'echo 0' })) writeFileSync(join(root, 'bin', name), `#!/bin/sh\n${body}\n`, { mode: 0o755 })
     const run = spawnSync('sh', [join(root, 'deploy/boot-test/run.sh')], { encoding: 'utf8', env: { PATH: `${root}/bin:${process.env['PATH']}` } })
     t.equal(run.status, status, run.stderr)
-    t.match(readFileSync(join(root, 'asked'), 'utf8'), /^test -- real-systemd booted-sound booted-screen booted-update clean-debian udev screen=1$/m)
+    t.match(readFileSync(join(root, 'asked'), 'utf8'), /^test -- real-systemd booted-sound booted-screen booted-update clean-debian talking-debian udev screen=1$/m)
   })
 }
 

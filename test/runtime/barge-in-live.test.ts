@@ -25,6 +25,8 @@ t.test(`a person speaks over ${ROUNDS} replies, each at another moment, through 
   const person = Float32Array.from({ length: 3_840 }, (_, i) => 0.4 * Math.sin(i / 7))
   const random = new Random(7)
   const sounds = (turn: number): boolean => talk.events.some(e => e.type === 'first-sound' && e.turn === turn)
+  /** By the clock: the event is told up to a frame later than the sound that it tells of. */
+  const soundsAt = (turn: number): number => talk.origin + (talk.events.find(e => e.type === 'first-sound' && e.turn === turn)?.at ?? NaN)
 
   await microphone.say(person)
   const silences: { readonly from: number; readonly to: number }[] = []
@@ -35,7 +37,7 @@ t.test(`a person speaks over ${ROUNDS} replies, each at another moment, through 
     if (!await until(() => talk.turns().length >= round, 3_000)) return t.fail(`round ${round}: the turn is never told`)
     const from = performance.now() + SETTLE_MS
     if (!await until(() => sounds(round + 1), 5_000)) return t.fail(`round ${round}: it does not answer the new words`)
-    silences.push({ from, to: performance.now() - SETTLE_MS })
+    silences.push({ from, to: soundsAt(round + 1) - SETTLE_MS })
   }
 
   const turns = talk.turns()

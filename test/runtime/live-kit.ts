@@ -13,6 +13,8 @@ export async function until(holds: () => boolean, ms: number): Promise<boolean> 
 
 export interface Talk extends AsyncDisposable {
   readonly events: ConversationEvent[]
+  /** Monotonic ms of the events' zero. */
+  readonly origin: number
   turns(): TurnEvent[]
 }
 
@@ -22,5 +24,5 @@ export async function openTalk(model: Model, parts: { microphone?: Microphone; s
   const { config, ...sound } = parts
   const runtime = new Runtime({ config: { ...defaults, echo: { mode: 'off' }, ...config }, log: silentLog, onEvent: e => events.push(e), openModel: async () => model, ...sound })
   await runtime.open()
-  return { events, turns: () => events.filter(e => e.type === 'turn'), [Symbol.asyncDispose]: () => runtime[Symbol.asyncDispose]() }
+  return { events, get origin() { return runtime.conversation.origin }, turns: () => events.filter(e => e.type === 'turn'), [Symbol.asyncDispose]: () => runtime[Symbol.asyncDispose]() }
 }
