@@ -1,6 +1,6 @@
 import t from 'tap'
 import { conversationEvent } from '../../runtime/conversation/events.js'
-import { rig, tone, type Piece } from './fakes.js'
+import { defaults, rig, tone, type Piece } from './fakes.js'
 
 const reply = (from: number, ticks: number): (index: number) => Piece => index => {
   if (index === from) return { mark: 'begin', text: ' hello', speech: tone() }
@@ -15,7 +15,7 @@ t.test('a turn is told once, with what was said, what was heard and two stamps f
   const [turn] = r.of('turn')
   t.equal(r.of('turn').length, 1)
   t.match(turn, { text: 'hello', personFrom: 0, personTo: 400, spokenMs: 400, heardMs: 400, interrupted: false, ended: 'end' })
-  t.equal(turn?.firstSound, 11 * 80 + 40, 'the end of its tick, and the lead')
+  t.equal(turn?.firstSound, 11 * 80 + defaults.playout.leadMs, 'the end of its tick, and the lead')
   t.equal(turn?.firstSoundMs, (turn?.firstSound ?? 0) - 400)
   t.ok(turn?.onsetMs != null && turn.onsetMs > 0 && turn.onsetMs <= (turn.firstSoundMs ?? 0), `the model's part, ${turn?.onsetMs} of ${turn?.firstSoundMs} ms`)
   t.same(r.of('first-sound').map(e => [e.at, e.afterSpeechMs]), [[turn?.firstSound, turn?.firstSoundMs]])
