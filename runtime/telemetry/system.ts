@@ -22,8 +22,7 @@ function orUnknown(read: () => number): number | undefined {
 
 /** Reads what the machine says of itself; what it does not say stays unknown. Never rejects. */
 export async function readSystem(registry: Registry, folder: string, memory = memoryOfAll): Promise<void> {
-  const used = orUnknown(memory)
-  registry.set('memory', used === undefined ? undefined : Math.round(used))
+  registry.set('memory', orUnknown(() => Math.round(memory())))
   registry.set('memory_free', freemem())
   registry.set('load', loadavg()[0])
   registry.set('uptime', Math.round(process.uptime()))
