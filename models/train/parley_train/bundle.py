@@ -1,6 +1,6 @@
 """Work folder -> the bundle that ships: `python -m parley_train.bundle --golden WAV --facts "key: value" --expect "word word"`.
 
-Writes models/pico: bundle.json (hashes, states, grammar), the quantised graphs, the tokenizer and the golden utterance.
+Writes models/pico: bundle.json (hashes, states, grammar), the quantised graphs, the tokenizer, the golden utterance and the licences of what is within.
 The card is written by `npm run eval`.
 """
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import onnx
 
 from .codec import BOOKS, CODES
-from .paths import BUNDLE, work
+from .paths import BUNDLE, TRAIN, work
 from .step import FACTS, STREAM
 from .tokens import STYLES
 
@@ -64,7 +64,8 @@ def main() -> None:
         names.append(f"step.{kind}.onnx")
     shutil.copy(work("tokenizer.json"), args.out / "tokenizer.json")
     shutil.copy(args.golden, args.out / "golden.wav")
-    names += ["tokenizer.json", "golden.wav"]
+    shutil.copy(TRAIN / "NOTICE", args.out / "NOTICE")  # goes wherever the weights go
+    names += ["tokenizer.json", "golden.wav", "NOTICE"]
     graph = onnx.load(str(args.out / f"step.{args.kinds[0]}.onnx")).graph
     keys = next(i for i in graph.input if i.name == "k0").type.tensor_type.shape.dim
     layers = sum(1 for i in graph.input if i.name[0] == "k" and i.name[1:].isdigit())

@@ -8,21 +8,21 @@ from pathlib import Path
 import torch
 
 from .codec import Codec
-from .frontend import load as load_front
+from .listen import listener
 from .model import Pico, Size
+from .moonshine import Listener
 from .paths import work
 from .step import Step
 
 
-def build(weights: Path, random_weights: bool = False, size: str = "pico") -> Step:
+def build(random_weights: bool = False, size: str = "pico") -> Step:
     torch.manual_seed(3)
-    model, codec = Pico(Size.named(size)), Codec()
+    model, codec, ear = Pico(Size.named(size)), Codec(), Listener()
     if not random_weights:
         saved = torch.load(work("pico.pt"), weights_only=False)
-        model = Pico(Size(**saved["size"]))
-        model.load_state_dict(saved["model"])
+        model, ear = Pico.restored(saved), listener()
         codec.load_state_dict(torch.load(work("codec.pt"))["codec"])
-    return Step(model, codec, load_front(weights)).eval()
+    return Step(model, codec, ear).eval()
 
 
 def export(step: Step, out: Path) -> None:
@@ -38,7 +38,11 @@ def unshare(path: Path) -> None:
     import onnx
     model = onnx.load(str(path))
     initial, seen = {w.name: w for w in model.graph.initializer}, set()
+    same = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type == "Identity" and n.input[0] in initial}
     for node in model.graph.node:
+        for i, name in enumerate(node.input):
+            if node.op_type != "Identity":
+                node.input[i] = same.get(name, name)
         if node.op_type not in ("MatMul", "Gemm"):
             continue
         for i in range(1, len(node.input)):
@@ -51,16 +55,18 @@ def unshare(path: Path) -> None:
                 node.input[i] = copy.name
             elif name in initial:
                 seen.add(name)
+    left = [n for n in model.graph.node if not (n.op_type == "Identity" and n.output[0] in same)]
+    del model.graph.node[:]
+    model.graph.node.extend(left)
     onnx.save(model, str(path))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=work("step.fp32.onnx"))
     parser.add_argument("--random", action="store_true")
     args = parser.parse_args()
-    export(build(args.weights, args.random), args.out)
+    export(build(args.random), args.out)
     unshare(args.out)
     import onnx
     model = onnx.load(str(args.out))

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from .domain import Domain
-from .features import TONES
 from .paths import work
 from .people import write_people
 from .quiet import Talk, beds
 from .spoken import spoken
+from .rooms import TONES
 from .store import RATE, resample
 from .styles import ANSWERS
 from .teach import ESPEAK, FOCUS, intent_weight

@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 
 from .codec import BOOKS, CODES
-from .frontend import TICK
+from .moonshine import TICK
 from .tokens import SPECIALS, Tokenizer
 
 FACTS, STREAM = 512, 768

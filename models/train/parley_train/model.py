@@ -18,8 +18,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from .codec import BOOKS, CODES, Block
-from .frontend import FEATURES
 from .hearing import PHONEMES, SUB
+from .moonshine import FEATURES
 
 DECAYS = (0.6, 0.9, 0.97)
 
@@ -183,6 +183,16 @@ class Pico(nn.Module):
             for layer in self.layers:
                 q, k = layer.qkv.weight[: d // 2], layer.qkv.weight[d: d + d // 2]
                 k.copy_(q)
+
+    @classmethod
+    def restored(cls, saved: dict) -> "Pico":
+        """Of a checkpoint. One of another front end keeps everything but the ear's first layer."""
+        model, weights = cls(Size(**saved["size"])), saved["model"]
+        if weights["ear.mean"].shape != model.ear.mean.shape:
+            weights = {k: v for k, v in weights.items() if k not in ("ear.mean", "ear.scale", "ear.stem.weight", "ear.stem.bias")}
+        missing, other = model.load_state_dict(weights, strict=False)
+        assert not other and all(k.startswith("ear.") for k in missing), (missing, other)
+        return model
 
     @staticmethod
     def _start(module: nn.Module) -> None:

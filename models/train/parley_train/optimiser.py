@@ -46,3 +46,9 @@ class Optimiser:
             scale = 0.2 * max(m // parts, n) ** 0.5
             for w, u in zip(weights, update):
                 w.mul_(1 - rate * self.decay).sub_(u, alpha=rate * scale)
+
+
+def bfloat16() -> None:
+    """Products in bfloat16 where the processor has them."""
+    torch.set_float32_matmul_precision("medium")
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16"

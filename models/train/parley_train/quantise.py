@@ -16,13 +16,14 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 
 from .host import Host
 from .paths import work
+from .rooms import segments
 from .store import Store
 from .timeline import fact_tokens
 from .tokens import Tokenizer
 
 # Signal processing; and what 256 steps cannot hold: products whose input (gate times up; sums of tokens) has outliers 20 to 50
 # times its size. Measured: 22 dB of signal over rounding there, 33 to 41 dB everywhere else.
-KEEP_FP32 = ("front", "synth", "/down", "from_traces")
+KEEP_FP32 = ("synth", "/down", "from_traces")
 
 
 class Reader(CalibrationDataReader):
@@ -34,18 +35,20 @@ class Reader(CalibrationDataReader):
 
 
 def calibration_feeds(fp32: Path, tok: Tokenizer, turns: int) -> list[dict]:
-    """Inputs of real ticks: people asking, the model answering, some silence. Every third tick is kept."""
+    """Inputs of real ticks: people asking, the model answering, some silence. Every fifth tick is kept."""
     host, rng = Host(str(fp32), tok, seed=5), random.Random(5)
     kept: list[dict] = []
-    replies = Store(work("teacher", "replies"))
+    replies, heard = Store(work("teacher", "replies")), {}
+    for store, i in segments("users"):  # as a microphone hears them: noise and rooms widen the ranges
+        heard.setdefault(tuple(store.items[i]["of"]), []).append((store, i))
+    asked = [x for x in replies.items if tuple(x["of"]) in heard]
     for _ in range(turns):
-        item = replies.items[rng.randrange(len(replies.items))]
-        name, j = item["of"]
-        users = Store(work("teacher", name))
+        item = rng.choice(asked)
+        store, i = rng.choice(heard[tuple(item["of"])])
         host.reset()
         host.feeds = []
         host.read_facts([i for k, v in item["facts"] for i in fact_tokens(tok, k, v)])
-        host.listen(np.concatenate([np.zeros(3000, np.float32), users.samples(j) * 0.5]), 25)
+        host.listen(store.samples(i), 25)
         kept += host.feeds[rng.randrange(3)::5]
     rng.shuffle(kept)
     return kept

@@ -1,4 +1,4 @@
-"""The shipped bundle -> checkpoints, so that training goes on from a clone alone: `python -m parley_train.resume --weights OWW`.
+"""The shipped bundle -> checkpoints, so that training goes on from a clone alone: `python -m parley_train.resume`.
 
 The weights come out of the int8 graph, dequantised: what rounding cost is trained back in minutes. A fresh graph of random
 weights, exported the same way, tells which of its constants is which parameter. Parameters that the bundle does not have (of
@@ -67,13 +67,12 @@ def matched(parameters: dict[str, torch.Tensor], fresh: dict, shipped: dict) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--weights", type=Path, required=True, help="folder with openWakeWord's two models")
     parser.add_argument("--bundle", type=Path, default=BUNDLE)
     parser.add_argument("--step", type=int, default=0, help="how many steps the bundle has had, for the log")
     args = parser.parse_args()
     if work("pico.pt").exists():
         raise SystemExit(f"{work('pico.pt')} exists: move it away first")
-    step = build(args.weights, random_weights=True)
+    step = build(random_weights=True)
     with torch.no_grad():  # every value its own, ones and zeros too, or they could not be told apart
         for value in [*step.parameters(), *step.buffers()]:
             if value.dtype == torch.float32 and value.numel() > 1:
@@ -84,7 +83,7 @@ def main() -> None:
     path.unlink()
     manifest = json.loads((args.bundle / "bundle.json").read_text())
     shipped = constants(onnx.load(str(args.bundle / manifest["graphs"]["step"]["files"]["cpu"]["path"])).graph)
-    for part, module, file in (("model", step.model, "pico.pt"), ("speech", step.speech, "codec.pt")):
+    for part, module, file in (("model", step.model, "pico.pt"), ("listener", step.listener, "listener.pt"), ("speech", step.speech, "codec.pt")):
         own = {k: v for k, v in module.state_dict().items()}
         found = matched(own, fresh, shipped)
         module.load_state_dict({**own, **found})
@@ -92,6 +91,8 @@ def main() -> None:
         print(f"{part}: {len(found)} of {len(own)} tensors; afresh: {' '.join(missing) or 'none'}", flush=True)
         if part == "model":
             save(step.model, work(file), step=args.step)
+        elif part == "listener":
+            torch.save(step.listener.state_dict(), work(file))
         else:
             codec = Codec()
             codec.load_state_dict({**codec.state_dict(), **module.state_dict()})

@@ -6,17 +6,18 @@ from torch import nn
 from torch.nn import functional as F
 
 from .codec import BOOKS, CODES, Codec, Speech
-from .frontend import TICK, FrontEnd
 from .model import DECAYS, Pico, rotate
+from .moonshine import LAYERS, TICK, Listener
 
 FACTS, STREAM = 512, 768
 SLOTS = FACTS + STREAM
+LISTENER = ["sound", "fast", "peak", "columns", "half", "there", "turn", *[f"{x}{i}" for i in range(LAYERS) for x in ("key", "value")]]
 
 
 class Step(nn.Module):
-    def __init__(self, model: Pico, codec: Codec, front: FrontEnd) -> None:
+    def __init__(self, model: Pico, codec: Codec, listener: Listener) -> None:
         super().__init__()
-        self.model, self.front, self.speech = model, front, Speech(codec)
+        self.model, self.listener, self.speech = model, listener, Speech(codec)
         select = torch.zeros(2, SLOTS)
         select[0, FACTS:], select[1, :FACTS] = 1, 1
         self.register_buffer("select", select, persistent=False)
@@ -25,9 +26,9 @@ class Step(nn.Module):
     def state_names(self) -> dict[str, tuple[torch.Tensor, str]]:
         """Name -> (initial value, reset scope)."""
         trace = torch.zeros(1, len(DECAYS), self.model.size.width)
-        out = {"trace": (trace, "session"), "fact_trace": (trace, "fact"), "ear_past": (torch.zeros(1, 352), "session")}
-        for i, s in enumerate(self.front.embedding.initial(1)):
-            out[f"ear_conv{i}"] = (s, "session")
+        out = {"trace": (trace, "session"), "fact_trace": (trace, "fact")}
+        for name, s in zip(LISTENER, self.listener.initial(1), strict=True):
+            out[f"listener_{name}"] = (s, "session")
         for i, s in enumerate(self.model.ear.initial(1)):
             out[f"ear_block{i}"] = (s, "session")
         for i, s in enumerate(self.speech.initial()):
@@ -67,11 +68,10 @@ class Step(nn.Module):
     def forward(self, audio, text_in, text_prev, heard_prev, codes_prev, live, rope_stream, rope_facts, mask, text_mask, noise, *rest):
         m, n = self.model, self.model.size.layers
         keys, values, states = rest[:n], rest[n:2 * n], list(rest[2 * n:])
-        convs = len(self.front.embedding.widths)
-        trace, fact_trace, ear_past = states[:3]
-        histories, states = states[3:3 + convs], states[3 + convs:]
+        (trace, fact_trace), states = states[:2], states[2:]
+        heard_past, states = states[:len(LISTENER)], states[len(LISTENER):]
         blocks, voice = states[:len(m.ear.blocks)], states[len(m.ear.blocks):]
-        features, ear_past, histories = self.front(audio, ear_past, histories)
+        features, heard_past = self.listener.tick(audio, heard_past)
         sound, blocks = m.ear(features, blocks)
         speaking = (codes_prev[:, :1] < CODES).float()
         told = m.table(m.from_channel, text_in)
@@ -95,4 +95,4 @@ class Step(nn.Module):
         sound_out, voice = self.speech(latent, voice)
         quiet = torch.tensor([[CODES] + [0] * (BOOKS - 1)])
         codes = codes * speaks + quiet * (1 - speaks)
-        return (text, heard, codes, sound_out, torch.cat(k_new), torch.cat(v_new), trace, fact_trace, ear_past, *histories, *blocks, *voice)
+        return (text, heard, codes, sound_out, torch.cat(k_new), torch.cat(v_new), trace, fact_trace, *heard_past, *blocks, *voice)

@@ -15,7 +15,7 @@ import numpy as np
 
 from .codec import BOOKS
 from .domain import Domain, Exchange
-from .frontend import FEATURES
+from .moonshine import FEATURES
 from .tokens import Tokenizer
 
 HEARD_LAG, REPLY_LAG, LEAD, CUT_LAG = 2, 2, 2, 2

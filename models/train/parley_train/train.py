@@ -20,7 +20,7 @@ from .codec import BOOKS, THIRDS
 from .domain import Domain
 from .hearing import Sounds, blurred, phoneme_loss
 from .model import Pico, Size, save
-from .optimiser import Optimiser
+from .optimiser import Optimiser, bfloat16
 from .paths import work
 from .teach import FOCUS, intent_weight
 from .timeline import Composer, arrays
@@ -153,8 +153,7 @@ class Shared:
 
 def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     torch.set_num_threads(args.threads)
-    torch.set_float32_matmul_precision("medium")  # bfloat16 products where the processor has them
-    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+    bfloat16()
     together = Shared(rank, args.workers, meeting)
     seed = int(time.time()) * 8 + rank
     torch.manual_seed(seed)
@@ -165,8 +164,7 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     model, path, step = Pico(Size.named(args.size)), work("pico.pt"), 0
     if path.exists():
         saved = torch.load(path, weights_only=False)
-        model.load_state_dict(saved["model"])
-        step = saved["step"]
+        model, step = Pico.restored(saved), saved["step"]
     together.align(model)
     optimiser = Optimiser(model, args.optimiser)
     fact = tok.ids["<fact>"]
