@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from .rooms import segments
 from .store import Store
 from .teach import progress
 
-TOGETHER, CHUNK = 32, 640
+TOGETHER, IN_A_ROW, CHUNK = 12, 4, 768
 
 
 class FeatureStore:
@@ -53,17 +54,25 @@ class FeatureStore:
 
 
 @torch.no_grad()
-def heard(ear: Listener, sounds: list[np.ndarray]) -> list[np.ndarray]:
-    """Features of each sound, from a fresh state; those of like length go together."""
+def heard(ear: Listener, sounds: list[np.ndarray], rng: random.Random) -> list[np.ndarray]:
+    """Features of each sound, one after another in rows of `IN_A_ROW`, so that all but the first of a row hear what came before, as a
+    microphone that is never closed does; rows of like length go together."""
     out: list = [None] * len(sounds)
-    order = sorted(range(len(sounds)), key=lambda i: len(sounds[i]))
-    for group in (order[i:i + TOGETHER] for i in range(0, len(order), TOGETHER)):
-        ticks = [-(-len(sounds[i]) // TICK) for i in group]
-        batch = torch.zeros(len(group), max(ticks) * TICK)
-        for row, i in zip(batch, group):
-            row[: len(sounds[i])] = torch.from_numpy(sounds[i])
-        for x, n, i in zip(ear(batch), ticks, group):
-            out[i] = x[:n].numpy()
+    order = list(range(len(sounds)))
+    rng.shuffle(order)
+    ticks = [-(-len(x) // TICK) for x in sounds]
+    rows = sorted((order[i:i + IN_A_ROW] for i in range(0, len(order), IN_A_ROW)), key=lambda row: sum(ticks[i] for i in row))
+    for group in (rows[i:i + TOGETHER] for i in range(0, len(rows), TOGETHER)):
+        batch, places = torch.zeros(len(group), max(sum(ticks[i] for i in row) for row in group) * TICK), []
+        for line, row in enumerate(group):
+            at = 0
+            for i in row:
+                batch[line, at * TICK: at * TICK + len(sounds[i])] = torch.from_numpy(sounds[i])
+                places.append((i, line, at))
+                at += ticks[i]
+        features = ear(batch)
+        for i, line, at in places:
+            out[i] = features[line, at: at + ticks[i]].numpy()
     return out
 
 
@@ -71,7 +80,7 @@ def extract(ear: Listener, store: FeatureStore, segments: list[tuple[Store, int]
     for at in range(len(store.items), len(segments), CHUNK):
         some = segments[at: at + CHUNK]
         labels = [{k: v for k, v in s.items[i].items() if k not in ("at", "n")} for s, i in some]
-        store.add(list(zip(heard(ear, [s.samples(i) for s, i in some]), labels)))
+        store.add(list(zip(heard(ear, [s.samples(i) for s, i in some], random.Random(at)), labels)))
         progress(at, len(segments))
 
 

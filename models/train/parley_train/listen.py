@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from .domain import Domain
 from .hearing import Sounds, blurred, phoneme_loss
@@ -27,14 +28,19 @@ from .paths import work
 from .rooms import segments
 from .store import Store
 from .teach import FOCUS
-from .timeline import Composer, Timeline
+from .timeline import HEARD_LAG, Composer, Timeline
 from .tokens import Tokenizer
 
 FRAME = FRAMES * WIDTH
+IN_A_ROW = 2  # people
+
+
+Span = tuple[int, int, int, str]  # row, first tick, ticks, words
 
 
 class Rooms:
-    """Batches of segments: sound, heard tokens, ticks, texts. Those of like length go together."""
+    """Batches of rows, in each `IN_A_ROW` people one after another: each hears what came before, as a microphone that is never closed
+    does. Rows of like length go together."""
 
     def __init__(self, composer: Composer, rng: random.Random, focus: float, size: int) -> None:
         self.c, self.rng, self.focus, self.size = composer, rng, focus, size
@@ -52,26 +58,38 @@ class Rooms:
         return self.teachers[name].items[j]
 
     def one(self) -> tuple[np.ndarray, list[int], str]:
+        """A person: sound, heard tokens and words; not all of the silence before and after."""
         store, i = self.rng.choice(self.core if self.rng.random() < self.focus else self.all)
         words, text = store.items[i]["words"], self.piece(store, i)["text"]
-        skip = self.rng.randint(0, max(0, int(words[0][0] / 1000 * 16_000)))
-        sound, line = store.samples(i)[skip:], Timeline()
+        skip, sound, line = self.rng.randint(0, max(0, int(words[0][0] * 16))), store.samples(i), Timeline()
+        last = int(words[-1][1] * 16) + (HEARD_LAG + 3) * TICK
+        sound = sound[skip: self.rng.randint(min(last, len(sound)), len(sound))]
         n = len(sound) // TICK
         line.extend(n, True)
         self.c.hear(line, 0, text, [(b - skip / 16, e - skip / 16) for b, e in words], True)
         return sound[:n * TICK], line.heard[:n], text
 
+    def row(self) -> tuple[np.ndarray, list[int], list[tuple[int, int, str]]]:
+        people, sound, heard, spans = [self.one() for _ in range(IN_A_ROW)], [], [], []
+        for x, y, text in people:
+            spans.append((len(heard), len(y), text))
+            sound.append(x)
+            heard += y
+        return np.concatenate(sound), heard, spans
+
     def batches(self):
         while True:
-            some = sorted((self.one() for _ in range(self.size * 6)), key=lambda x: len(x[1]))
+            some = sorted((self.row() for _ in range(self.size * 6)), key=lambda x: len(x[1]))
             groups = [some[i:i + self.size] for i in range(0, len(some), self.size)]
             self.rng.shuffle(groups)
             for group in groups:
                 n = max(len(heard) for _, heard, _ in group)
                 sound, heard = np.zeros((len(group), n * TICK), np.float32), np.zeros((len(group), n), np.int64)
-                for k, (x, y, _) in enumerate(group):
+                spans: list[Span] = []
+                for k, (x, y, people) in enumerate(group):
                     sound[k, : len(x)], heard[k, : len(y)] = x, y
-                yield torch.from_numpy(sound), torch.from_numpy(heard), torch.tensor([len(y) for _, y, _ in group]), [t for *_, t in group]
+                    spans += [(k, *p) for p in people]
+                yield torch.from_numpy(sound), torch.from_numpy(heard), torch.tensor([len(y) for _, y, _ in group]), spans
 
     def ahead(self, count: int = 4) -> "queue.Queue":
         ready: queue.Queue = queue.Queue(count)
@@ -85,7 +103,7 @@ def main() -> None:
     parser.add_argument("--wall", type=float, default=50, help="minutes")
     parser.add_argument("--focus", type=float, default=0.4)
     parser.add_argument("--rate", type=float, default=1.5e-3, help="of the ear; the listener's is a sixth")
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=16, help="rows")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -110,21 +128,24 @@ def main() -> None:
     while (spent := (time.monotonic() - began) / 60) < args.wall:
         for group in optimiser.param_groups:
             group["lr"] = group["at"] * min(1, (step + 1) / 100) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * spent / args.wall)))
-        sound, y, ticks, texts = ready.get()
+        sound, y, ticks, spans = ready.get()
         there = known(sound, ticks)
         with torch.autocast("cpu", torch.bfloat16):
             x = ear(sound)
         x, like = x.float(), torch.zeros(())
         if step % 2 == 0:  # half of the lessons, for they cost a third of a step
             with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-                whole = teacher.ticks(sound, ticks)
-            like = 2 * F.mse_loss(x[..., :FRAME][there], whole.float()[there]) / 0.3
+                alone = pad_sequence([sound[i, a * TICK:(a + n) * TICK] for i, a, n, _ in spans], batch_first=True)
+                whole = teacher.ticks(alone, torch.tensor([n for _, _, n, _ in spans])).float()
+            like = 2 * F.mse_loss(torch.cat([x[i, a:a + n, :FRAME] for i, a, n, _ in spans]),
+                                  torch.cat([w[:n] for w, (_, _, n, _) in zip(whole, spans)])) / 0.3
         state, _ = model.ear(blurred(x, model.ear.scale), model.ear.initial(len(x)))
         state = F.dropout(state, 0.1)
         pick = there & ((y > 0) | (torch.rand(y.shape) < 0.25))
         logits = model.heard_logits(model.norm(state[pick]))
         words = F.cross_entropy(logits, y[pick])
-        ctc = phoneme_loss(model.to_phonemes(state), ticks, [sounds.of(t) for t in texts])
+        people = pad_sequence([state[i, a:a + n] for i, a, n, _ in spans], batch_first=True)
+        ctc = phoneme_loss(model.to_phonemes(people), torch.tensor([n for _, _, n, _ in spans]), [sounds.of(t) for *_, t in spans])
         loss = words + 0.7 * ctc + like
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
