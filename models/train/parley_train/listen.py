@@ -178,10 +178,14 @@ def listener(wheel: Path | None = None) -> Listener:
     return out
 
 
-def keep(listener: Listener, model: Pico, step: int) -> None:
+def save_listener(listener: Listener) -> None:
     path = work("listener.pt")
     torch.save(listener.state_dict(), path.with_suffix(".tmp"))
     path.with_suffix(".tmp").replace(path)
+
+
+def keep(listener: Listener, model: Pico, step: int) -> None:
+    save_listener(listener)
     save(model, work("pico.pt"), step=step)
 
 

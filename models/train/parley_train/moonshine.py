@@ -19,7 +19,6 @@ WIDTH, LAYERS, HEADS, HIDDEN = 288, 6, 8, 1152
 FRAMES = 3  # a tick
 WINDOW = 30  # ticks before its own that a frame sees
 SIZE, ROTARY, THETA = WIDTH // HEADS, 32, 10_000.0
-FAST = TICK * 9 // 10  # samples a tick at 14.4 kHz
 TAPS = 60  # of the resampler, at 16 kHz
 FORGET = 0.98  # of the loudness, a tick
 FLOOR = 3e-6  # power after the first convolution, of a quiet room

