@@ -1,7 +1,7 @@
 import { MIC_RATE, type AudioFrame } from '../../base/frames.js'
 import { BANDS, WINDOW, bandLevels } from './bands.js'
 import { Coupling } from './coupling.js'
-import { DelayFinder } from './delay-finder.js'
+import { DelayFinder, MIN_DELAY_MS } from './delay-finder.js'
 import { OwnLevels, type Explained } from './own-levels.js'
 import { PlaybackReference } from './reference.js'
 import { matchWaveform } from './waveform-match.js'
@@ -54,6 +54,16 @@ const LOOK_SAMPLES = 16_384
 /** The share of a waveform from which it is ours: near the delay that was found, and anywhere (there unlike voices reach 0.4). */
 const OURS = 0.7
 const OURS_ANYWHERE = 0.5
+/** A sound server that stood still plays on this much later, ms; until it has caught up, a few ms earlier each second. */
+const MAX_LATE_MS = 1_000
+const NEAR_MS = 160
+/** The share from which it is ours at a new delay, whatever the levels say: a person above our echo brings 0.7 by chance, at a pitch period. */
+const OURS_MOVED = 0.8
+/** And as loud as the room brings our voice back, dB around it: neither a person who sounds like us, nor a word's last echo that looks like another's. */
+const LOUDER_DB = 3
+const SOFTER_DB = 8
+/** Frames after opening, 200 ms, in which the sound is compared again: at first a part of it was from before the jump. */
+const YOUNG_FRAMES = 10
 
 /**
  * Keeps the device's own voice out of its ear: what the speaker plays, at its delay and its loudness in the room, explains
@@ -73,6 +83,8 @@ export class EchoGate {
   #sure: boolean[] = []
   #doubtful: boolean[] = []
   #hold = 0
+  /** Frames since somebody else was first heard. */
+  #open = 0
   /** Frames for which what is heard may not be ours alone. */
   #suspect = 0
   #sinceLook = 0
@@ -109,7 +121,10 @@ export class EchoGate {
     const sure = this.#bursty ? SURE_BURSTY : SURE
     this.#sure = recent(this.#sure, standsOut && this.#standsOut(levels, own.possible, floor), sure.of)
     this.#doubtful = recent(this.#doubtful, standsOut, DOUBTFUL.of)
-    if (count(this.#sure) >= sure.needs || (count(this.#doubtful) >= DOUBTFUL.needs && !this.#isOursElsewhere(endAt))) this.#hold = HOLD_FRAMES
+    const somebody = count(this.#sure) >= sure.needs || (count(this.#doubtful) >= DOUBTFUL.needs && !this.#isOursNearby(endAt))
+    this.#open = this.#hold > 0 ? this.#open + 1 : 0
+    if ((somebody || this.#hold > 0) && this.#open < YOUNG_FRAMES && this.#isOursElsewhere(endAt)) this.#forget()
+    else if (somebody) this.#hold = HOLD_FRAMES
     else if (this.#hold > 0) this.#hold--
     // In double talk the ratio is the person's, not the room's; a little is learnt all the same, or a louder room would never be.
     // Bursts are not allowed for here: a person who is too soft to pass would else be learnt as the loudest of them.
@@ -155,6 +170,7 @@ export class EchoGate {
     this.#sinceLook = 0
     const before = this.#delay.delayMs
     this.#delay.look(this.#microphone, this.reference.read(endAt - (LOOK_SAMPLES * 1000) / MIC_RATE, LOOK_SAMPLES))
+    if (this.#delay.delayMs !== undefined) this.#isOursElsewhere(endAt)
     // What was learnt beside any part of our sound says nothing about the right one.
     const now = this.#delay.delayMs
     if (now !== undefined && (before === undefined || Math.abs(now - before) > WRONG_MS)) this.#coupling = new Coupling()
@@ -167,12 +183,21 @@ export class EchoGate {
     return matchWaveform(this.#microphone, endAt, this.reference, { fromMs: delay - 1.5, toMs: delay + 1.5, windowMs: 60, decimate: 1 }).share > OURS
   }
 
-  /** Whether the last 100 ms are our own sound at another delay: the device ran dry, or was opened anew. */
-  #isOursElsewhere(endAt: number): boolean {
+  /** Whether the last 100 ms are our own sound near the delay that was found, by a share that doubtful levels need: a device that ran dry. */
+  #isOursNearby(endAt: number): boolean {
     const delay = this.#delay.delayMs
-    if (delay === undefined) return false
-    const match = matchWaveform(this.#microphone, endAt, this.reference, { fromMs: delay - 160, toMs: delay + 160, windowMs: 100, decimate: 4 })
-    if (match.share <= OURS_ANYWHERE) return false
+    return delay !== undefined && this.#movedTo(endAt, { fromMs: delay - NEAR_MS, toMs: delay + NEAR_MS }, OURS_ANYWHERE)
+  }
+
+  /** Whether they clearly are our own sound at another delay: a server that stood still, or catches up. */
+  #isOursElsewhere(endAt: number): boolean {
+    const room = this.#coupling.meanDb
+    return this.#delay.delayMs !== undefined && room !== undefined && this.#movedTo(endAt, { fromMs: MIN_DELAY_MS, toMs: MAX_LATE_MS }, OURS_MOVED, room)
+  }
+
+  #movedTo(endAt: number, range: { readonly fromMs: number; readonly toMs: number }, share: number, roomDb?: number): boolean {
+    const match = matchWaveform(this.#microphone, endAt, this.reference, { ...range, windowMs: 100, decimate: 4 })
+    if (match.share <= share || (roomDb !== undefined && (match.gainDb > roomDb + LOUDER_DB || match.gainDb < roomDb - SOFTER_DB))) return false
     this.#delay.moved(match.delayMs)
     return true
   }

@@ -10,6 +10,8 @@ const TAIL_DB = 3
 /** A device that ran dry plays on this many frames later, or earlier once it starts anew: 120 ms. */
 const JUMP_FRAMES = 6
 const DELAY_FRAMES = MAX_DELAY_MS / 20
+/** Levels are kept for as late as a device may become: 1.2 s. */
+const MOST_FRAMES = 60
 const SILENCE = new Float64Array(BANDS).fill(FLOOR_DB)
 const WINDOW_MS = (WINDOW * 1000) / MIC_RATE
 
@@ -37,7 +39,7 @@ export class OwnLevels {
   next(endAt: number, delayMs: number | undefined): Explained {
     const sound = this.#reference.read(endAt + 20 - WINDOW_MS, WINDOW)
     this.#levels.unshift(sound.some(s => s !== 0) ? bandLevels(sound) : SILENCE)
-    this.#levels.length = Math.min(this.#levels.length, DELAY_FRAMES + JUMP_FRAMES + 3)
+    this.#levels.length = Math.min(this.#levels.length, MOST_FRAMES)
     const [from, to] = delayMs === undefined ? [0, DELAY_FRAMES + 2] : [Math.floor(delayMs / 20), Math.ceil(delayMs / 20) + 2]
     return { expected: this.#loudest(this.#expected, from, to), possible: this.#loudest(this.#possible, from - JUMP_FRAMES, to + JUMP_FRAMES) }
   }

@@ -5,6 +5,8 @@ export interface Match {
   /** The share of the microphone's energy that our own sound explains, as a waveform at its best loudness: 0 to 1. */
   readonly share: number
   readonly delayMs: number
+  /** How much louder (dB) the microphone then hears our sound than it was sent. */
+  readonly gainDb: number
 }
 
 /**
@@ -18,12 +20,12 @@ export function matchWaveform(microphone: Float32Array, endAt: number, reference
   const own = average(reference.read(endAt - windowMs - toMs, Math.round((windowMs + toMs - fromMs) * perMs)), decimate)
   const energy = power(heard, 0, heard.length)
   let sliding = power(own, 0, heard.length)
-  let best: Match = { share: 0, delayMs: toMs }
+  let best: Match = { share: 0, delayMs: toMs, gainDb: -Infinity }
   for (let lag = 0; lag + heard.length <= own.length; lag++) {
     let dot = 0
     for (let i = 0; i < heard.length; i++) dot += heard[i]! * own[lag + i]!
     const share = (dot * dot) / ((sliding + 1e-9) * (energy + 1e-9))
-    if (share > best.share) best = { share, delayMs: toMs - (lag * decimate) / perMs }
+    if (share > best.share) best = { share, delayMs: toMs - (lag * decimate) / perMs, gainDb: 20 * Math.log10(Math.abs(dot) / (sliding + 1e-9)) }
     sliding += (own[lag + heard.length] ?? 0) ** 2 - own[lag]! ** 2
   }
   return best

@@ -76,6 +76,8 @@ const rooms: Record<string, Room> = {
   'behind a canceller of 20 dB': { delayMs: 60, gain: 0.1, reverbMs: 200 },
   'a noisy room': { delayMs: 60, gain: 1, reverbMs: 300, noise: 0.02 },
   'a device that ran dry and is 95 ms later': { delayMs: 60, gain: 1, reverbMs: 300, laterMs: 95 },
+  'a sound server that stood still and is 250 ms later': { delayMs: 60, gain: 1, reverbMs: 100, laterMs: 250 },
+  'a sound server that stood still and is 450 ms later': { delayMs: 60, gain: 1, laterMs: 450 },
   'the volume turned up by 10 dB': { delayMs: 60, gain: 0.3, reverbMs: 200, louderAt: 15 },
 }
 

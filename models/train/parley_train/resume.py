@@ -16,7 +16,7 @@ import torch
 from onnx import numpy_helper
 
 from .codec import Codec
-from .export import build, export
+from .export import build, export, unshare
 from .listen import save_listener
 from .model import save
 from .paths import BUNDLE, work
@@ -24,12 +24,17 @@ from .train_codec import save as save_codec
 
 
 def constants(graph: onnx.GraphProto) -> dict[tuple[str, int], np.ndarray]:
-    """(node, input) -> the constant that it reads, in float: through its DequantizeLinear where there is one."""
+    """(node, input) -> the constant that it reads, in float: through its DequantizeLinear where there is one, or the scale beside
+    the graph for the products that round each tick by its own range."""
     initial = {w.name: w for w in graph.initializer}
     dequantised = {n.output[0]: n for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] in initial}
     out: dict[tuple[str, int], np.ndarray] = {}
     for node in graph.node:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            continue
+        if node.op_type == "MatMulInteger" and node.input[1] in initial:
+            q, zero, scale = (numpy_helper.to_array(initial[x]) for x in (node.input[1], node.input[3], f"{node.input[1].removesuffix('_quantized')}_scale"))
+            out[node.name.removesuffix("_quant"), 1] = (q.astype(np.float32) - zero) * scale
             continue
         for i, name in enumerate(node.input):
             if name in initial:
@@ -44,7 +49,13 @@ def constants(graph: onnx.GraphProto) -> dict[tuple[str, int], np.ndarray]:
             else:
                 continue
             if value.dtype == np.float32 and value.size > 1:
-                out[node.name, i] = value
+                # Rounding made two of each Gemm, with the matrix turned.
+                if node.name.endswith("Gemm_MatMul"):
+                    out[node.name.removesuffix("_MatMul"), 1] = value.T
+                elif node.name.endswith("Gemm_Add"):
+                    out[node.name.removesuffix("_Add"), 2] = value
+                else:
+                    out[node.name, i] = value
     return out
 
 
@@ -80,6 +91,7 @@ def main() -> None:
                 value.add_(0.01 * torch.randn_like(value))
     path = work("resume.onnx")
     export(step, path)
+    unshare(path)
     fresh = constants(onnx.load(str(path)).graph)
     path.unlink()
     manifest = json.loads((args.bundle / "bundle.json").read_text())
