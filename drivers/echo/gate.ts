@@ -2,7 +2,7 @@ import { MIC_RATE, type AudioFrame } from '../../base/frames.js'
 import { BANDS, WINDOW, bandLevels } from './bands.js'
 import { Coupling } from './coupling.js'
 import { DelayFinder, MIN_DELAY_MS } from './delay-finder.js'
-import { OwnLevels, type Explained } from './own-levels.js'
+import { OwnLevels, REFERENCE_FLOOR_DB, type Explained } from './own-levels.js'
 import { PlaybackReference } from './reference.js'
 import { matchWaveform } from './waveform-match.js'
 
@@ -44,10 +44,16 @@ const SUSPECT_FRAMES = 10
 const SUSPECT_SPEED = 0.02
 /** What is left of an echo: −60 dB. */
 const CLOSED_GAIN = 0.001
-/** A band of our own sound below this is too soft to be heard back or to learn from, dB. */
-const REFERENCE_FLOOR_DB = -75
 /** A delay that a look corrects by more was a wrong one, ms: behind a canceller the first residue may deceive. */
 const WRONG_MS = 40
+/** Our own sound is missing where it should be so far above the floor, and is so far below its least, dB… */
+const MISSING_OVER_DB = 25
+const MISSING_UNDER_DB = 20
+/** …in so many bands of 20 and so many frames on end: the device stands still, and what comes next may be late by any time. */
+const MISSING_BANDS = 8
+const MISSING_FRAMES = 3
+/** So long after it, 1 s, our own sound is looked for everywhere, and somebody else must stand out for longer. */
+const LOST_FRAMES = 50
 /** A second between looks for the delay: each costs some ms. */
 const LOOK_FRAMES = 50
 const LOOK_SAMPLES = 16_384
@@ -56,12 +62,15 @@ const OURS = 0.7
 const OURS_ANYWHERE = 0.5
 /** A sound server that stood still plays on this much later, ms; until it has caught up, a few ms earlier each second. */
 const MAX_LATE_MS = 1_000
+const ANYWHERE = { fromMs: MIN_DELAY_MS, toMs: MAX_LATE_MS }
 const NEAR_MS = 160
 /** The share from which it is ours at a new delay, whatever the levels say: a person above our echo brings 0.7 by chance, at a pitch period. */
 const OURS_MOVED = 0.8
 /** And as loud as the room brings our voice back, dB around it: neither a person who sounds like us, nor a word's last echo that looks like another's. */
 const LOUDER_DB = 3
 const SOFTER_DB = 8
+/** Nearer than this it is the delay that was found, or a pitch period beside it, ms. */
+const SAME_MS = 20
 /** Frames after opening, 200 ms, in which the sound is compared again: at first a part of it was from before the jump. */
 const YOUNG_FRAMES = 10
 
@@ -83,6 +92,9 @@ export class EchoGate {
   #sure: boolean[] = []
   #doubtful: boolean[] = []
   #hold = 0
+  /** Frames in which our own sound was missing, and in which it may be anywhere. */
+  #missing = 0
+  #lost = 0
   /** Frames since somebody else was first heard. */
   #open = 0
   /** Frames for which what is heard may not be ours alone. */
@@ -108,20 +120,20 @@ export class EchoGate {
     const endAt = frame.at + (frame.samples.length * 1000) / MIC_RATE
     const levels = bandLevels(this.#microphone.subarray(LOOK_SAMPLES - WINDOW))
     const floor = this.#followFloor(levels)
-    const own = this.#own.next(endAt, this.#delay.delayMs)
-    const sounding = own.expected.some(level => level > REFERENCE_FLOOR_DB)
-    if (!sounding) this.#forget()
-    const heard = sounding ? this.#judge(levels, own, floor, endAt) : 'clear'
+    const own = this.#own.next(endAt, this.#delay.delayMs, this.#lost > 0)
+    if (!own.sounding) this.#forget()
+    const heard = own.sounding ? this.#judge(levels, own, floor, endAt) : 'clear'
     return { frame: this.#attenuate(frame, heard === 'echo' ? CLOSED_GAIN : 1), heard }
   }
 
   #judge(levels: Float64Array, own: Explained, floor: Float64Array, endAt: number): Heard {
     this.#lookForDelay(endAt)
+    this.#followLoss(levels, own.least, floor)
     const standsOut = this.#standsOut(levels, own.expected, floor) && !this.#isOurs(endAt)
     const sure = this.#bursty ? SURE_BURSTY : SURE
     this.#sure = recent(this.#sure, standsOut && this.#standsOut(levels, own.possible, floor), sure.of)
     this.#doubtful = recent(this.#doubtful, standsOut, DOUBTFUL.of)
-    const somebody = count(this.#sure) >= sure.needs || (count(this.#doubtful) >= DOUBTFUL.needs && !this.#isOursNearby(endAt))
+    const somebody = (count(this.#sure) >= sure.needs && this.#lost === 0) || (count(this.#doubtful) >= DOUBTFUL.needs && !this.#isOursNearby(endAt))
     this.#open = this.#hold > 0 ? this.#open + 1 : 0
     if ((somebody || this.#hold > 0) && this.#open < YOUNG_FRAMES && this.#isOursElsewhere(endAt)) this.#forget()
     else if (somebody) this.#hold = HOLD_FRAMES
@@ -154,6 +166,16 @@ export class EchoGate {
     return bands
   }
 
+  #followLoss(levels: Float64Array, least: Float64Array, floor: Float64Array): void {
+    let bands = 0
+    for (let b = 0; b < BANDS; b++) {
+      const ours = least[b]! + this.#coupling.gain(b)
+      if (ours > floor[b]! + MISSING_OVER_DB && levels[b]! < ours - MISSING_UNDER_DB) bands++
+    }
+    this.#missing = bands >= MISSING_BANDS && this.#coupling.known ? this.#missing + 1 : 0
+    this.#lost = this.#missing >= MISSING_FRAMES ? LOST_FRAMES : Math.max(0, this.#lost - 1)
+  }
+
   /** How much louder than usual a canceller lets our voice through now and then, dB. */
   #burstDb(band: number): number {
     return Math.min(MOST_SPREAD_DB, Math.max(0, this.#coupling.spread(band) - ROOM_SPREAD_DB))
@@ -183,22 +205,22 @@ export class EchoGate {
     return matchWaveform(this.#microphone, endAt, this.reference, { fromMs: delay - 1.5, toMs: delay + 1.5, windowMs: 60, decimate: 1 }).share > OURS
   }
 
-  /** Whether the last 100 ms are our own sound near the delay that was found, by a share that doubtful levels need: a device that ran dry. */
+  /** Whether the last 100 ms are our own sound near the delay that was found, or anywhere once it was lost, by a share that doubtful levels need. */
   #isOursNearby(endAt: number): boolean {
     const delay = this.#delay.delayMs
-    return delay !== undefined && this.#movedTo(endAt, { fromMs: delay - NEAR_MS, toMs: delay + NEAR_MS }, OURS_ANYWHERE)
+    return delay !== undefined && this.#movedTo(endAt, this.#lost > 0 ? ANYWHERE : { fromMs: delay - NEAR_MS, toMs: delay + NEAR_MS }, OURS_ANYWHERE)
   }
 
   /** Whether they clearly are our own sound at another delay: a server that stood still, or catches up. */
   #isOursElsewhere(endAt: number): boolean {
     const room = this.#coupling.meanDb
-    return this.#delay.delayMs !== undefined && room !== undefined && this.#movedTo(endAt, { fromMs: MIN_DELAY_MS, toMs: MAX_LATE_MS }, OURS_MOVED, room)
+    return this.#delay.delayMs !== undefined && room !== undefined && this.#movedTo(endAt, ANYWHERE, OURS_MOVED, room)
   }
 
   #movedTo(endAt: number, range: { readonly fromMs: number; readonly toMs: number }, share: number, roomDb?: number): boolean {
     const match = matchWaveform(this.#microphone, endAt, this.reference, { ...range, windowMs: 100, decimate: 4 })
     if (match.share <= share || (roomDb !== undefined && (match.gainDb > roomDb + LOUDER_DB || match.gainDb < roomDb - SOFTER_DB))) return false
-    this.#delay.moved(match.delayMs)
+    if (Math.abs(match.delayMs - this.#delay.delayMs!) > SAME_MS) this.#delay.moved(match.delayMs)
     return true
   }
 
