@@ -52,6 +52,8 @@ const MISSING_UNDER_DB = 20
 /** …in so many bands of 20 and so many frames on end: the device stands still, and what comes next may be late by any time. */
 const MISSING_BANDS = 8
 const MISSING_FRAMES = 3
+/** Where our voice comes back this soft, dB, a canceller is at work, which takes all of it away now and then. */
+const CANCELLED_DB = -12
 /** So long after it, 1 s, our own sound is looked for everywhere, and somebody else must stand out for longer. */
 const LOST_FRAMES = 50
 /** A second between looks for the delay: each costs some ms. */
@@ -172,7 +174,7 @@ export class EchoGate {
       const ours = least[b]! + this.#coupling.gain(b)
       if (ours > floor[b]! + MISSING_OVER_DB && levels[b]! < ours - MISSING_UNDER_DB) bands++
     }
-    this.#missing = bands >= MISSING_BANDS && this.#coupling.known ? this.#missing + 1 : 0
+    this.#missing = bands >= MISSING_BANDS && this.#coupling.known && this.#coupling.meanDb! > CANCELLED_DB ? this.#missing + 1 : 0
     this.#lost = this.#missing >= MISSING_FRAMES ? LOST_FRAMES : Math.max(0, this.#lost - 1)
   }
 
