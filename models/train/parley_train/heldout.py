@@ -24,7 +24,7 @@ from .rooms import TONES
 from .store import RATE, resample
 from .styles import ANSWERS
 from .teach import ESPEAK, FOCUS, intent_weight
-from .timeline import READINGS, Composer
+from .timeline import Composer
 from .tokens import Tokenizer
 from .voices import HELD_OUT, Espeak, Kokoro, festival, flite
 

@@ -126,7 +126,7 @@ class Feed:
         at = rng.randint(0, 5)
         for key, value in events:
             at = self.c.event(line, at, f"{key} {value}", True) + 1
-        spoken_until, reply_text_end = -1, 0
+        spoken_until = -1
         for n, (u, r, reply) in enumerate(turns):
             begin = at
             first, last = self.person(line, begin, u)

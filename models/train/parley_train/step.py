@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from .codec import BOOKS, CODES, Codec, Speech
 from .model import DECAYS, Pico, rotate

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .codec import BOOKS
-from .domain import Domain, Exchange
+from .domain import Domain
 from .moonshine import FEATURES
 from .tokens import Tokenizer
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .paths import WORK, work
+from .paths import work
 from .spoken import spoken
 
 HELD_OUT = {"flite:awb", "festival:ked", "espeak:en-gb-scotland", "espeak:en-029", "kokoro:am_puck", "kokoro:bf_emma",
