@@ -2,6 +2,7 @@ import { MIC_RATE, type AudioFrame } from '../../base/frames.js'
 import { BANDS, WINDOW, bandLevels } from './bands.js'
 import { Coupling } from './coupling.js'
 import { DelayFinder, MIN_DELAY_MS } from './delay-finder.js'
+import { Loss } from './loss.js'
 import { OwnLevels, REFERENCE_FLOOR_DB, type Explained } from './own-levels.js'
 import { PlaybackReference } from './reference.js'
 import { matchWaveform } from './waveform-match.js'
@@ -46,16 +47,6 @@ const SUSPECT_SPEED = 0.02
 const CLOSED_GAIN = 0.001
 /** A delay that a look corrects by more was a wrong one, ms: behind a canceller the first residue may deceive. */
 const WRONG_MS = 40
-/** Our own sound is missing where it should be so far above the floor, and is so far below its least, dB… */
-const MISSING_OVER_DB = 25
-const MISSING_UNDER_DB = 20
-/** …in so many bands of 20 and so many frames on end: the device stands still, and what comes next may be late by any time. */
-const MISSING_BANDS = 8
-const MISSING_FRAMES = 3
-/** Where our voice comes back this soft, dB, a canceller is at work, which takes all of it away now and then. */
-const CANCELLED_DB = -12
-/** So long after it, 1 s, our own sound is looked for everywhere, and somebody else must stand out for longer. */
-const LOST_FRAMES = 50
 /** A second between looks for the delay: each costs some ms. */
 const LOOK_FRAMES = 50
 const LOOK_SAMPLES = 16_384
@@ -94,9 +85,7 @@ export class EchoGate {
   #sure: boolean[] = []
   #doubtful: boolean[] = []
   #hold = 0
-  /** Frames in which our own sound was missing, and in which it may be anywhere. */
-  #missing = 0
-  #lost = 0
+  readonly #loss = new Loss()
   /** Frames since somebody else was first heard. */
   #open = 0
   /** Frames for which what is heard may not be ours alone. */
@@ -122,7 +111,7 @@ export class EchoGate {
     const endAt = frame.at + (frame.samples.length * 1000) / MIC_RATE
     const levels = bandLevels(this.#microphone.subarray(LOOK_SAMPLES - WINDOW))
     const floor = this.#followFloor(levels)
-    const own = this.#own.next(endAt, this.#delay.delayMs, this.#lost > 0)
+    const own = this.#own.next(endAt, this.#delay.delayMs, this.#loss.lost)
     if (!own.sounding) this.#forget()
     const heard = own.sounding ? this.#judge(levels, own, floor, endAt) : 'clear'
     return { frame: this.#attenuate(frame, heard === 'echo' ? CLOSED_GAIN : 1), heard }
@@ -130,12 +119,12 @@ export class EchoGate {
 
   #judge(levels: Float64Array, own: Explained, floor: Float64Array, endAt: number): Heard {
     this.#lookForDelay(endAt)
-    this.#followLoss(levels, own.least, floor)
+    this.#loss.follow(levels, own.least, floor, this.#coupling)
     const standsOut = this.#standsOut(levels, own.expected, floor) && !this.#isOurs(endAt)
     const sure = this.#bursty ? SURE_BURSTY : SURE
     this.#sure = recent(this.#sure, standsOut && this.#standsOut(levels, own.possible, floor), sure.of)
     this.#doubtful = recent(this.#doubtful, standsOut, DOUBTFUL.of)
-    const somebody = (count(this.#sure) >= sure.needs && this.#lost === 0) || (count(this.#doubtful) >= DOUBTFUL.needs && !this.#isOursNearby(endAt))
+    const somebody = (count(this.#sure) >= sure.needs && !this.#loss.lost) || (count(this.#doubtful) >= DOUBTFUL.needs && !this.#isOursNearby(endAt))
     this.#open = this.#hold > 0 ? this.#open + 1 : 0
     if ((somebody || this.#hold > 0) && this.#open < YOUNG_FRAMES && this.#isOursElsewhere(endAt)) this.#forget()
     else if (somebody) this.#hold = HOLD_FRAMES
@@ -166,16 +155,6 @@ export class EchoGate {
       if (levels[b]! > Math.max(ours, floor[b]! + FLOOR_MARGIN_DB) + margin) bands++
     }
     return bands
-  }
-
-  #followLoss(levels: Float64Array, least: Float64Array, floor: Float64Array): void {
-    let bands = 0
-    for (let b = 0; b < BANDS; b++) {
-      const ours = least[b]! + this.#coupling.gain(b)
-      if (ours > floor[b]! + MISSING_OVER_DB && levels[b]! < ours - MISSING_UNDER_DB) bands++
-    }
-    this.#missing = bands >= MISSING_BANDS && this.#coupling.known && this.#coupling.meanDb! > CANCELLED_DB ? this.#missing + 1 : 0
-    this.#lost = this.#missing >= MISSING_FRAMES ? LOST_FRAMES : Math.max(0, this.#lost - 1)
   }
 
   /** How much louder than usual a canceller lets our voice through now and then, dB. */
@@ -210,7 +189,7 @@ export class EchoGate {
   /** Whether the last 100 ms are our own sound near the delay that was found, or anywhere once it was lost, by a share that doubtful levels need. */
   #isOursNearby(endAt: number): boolean {
     const delay = this.#delay.delayMs
-    return delay !== undefined && this.#movedTo(endAt, this.#lost > 0 ? ANYWHERE : { fromMs: delay - NEAR_MS, toMs: delay + NEAR_MS }, OURS_ANYWHERE)
+    return delay !== undefined && this.#movedTo(endAt, this.#loss.lost ? ANYWHERE : { fromMs: delay - NEAR_MS, toMs: delay + NEAR_MS }, OURS_ANYWHERE)
   }
 
   /** Whether they clearly are our own sound at another delay: a server that stood still, or catches up. */
