@@ -48,7 +48,7 @@ def constants(graph: onnx.GraphProto) -> dict[tuple[str, int], np.ndarray]:
                 value = q.astype(np.float32) * scale.reshape(shape)
             else:
                 continue
-            if value.dtype == np.float32 and value.size > 1:
+            if value.dtype == np.float32 and value.size:
                 # Rounding made two of each Gemm, with the matrix turned.
                 if node.name.endswith("Gemm_MatMul"):
                     out[node.name.removesuffix("_MatMul"), 1] = value.T
@@ -87,7 +87,7 @@ def main() -> None:
     step = build(random_weights=True)
     with torch.no_grad():  # every value its own, ones and zeros too, or they could not be told apart
         for value in [*step.parameters(), *step.buffers()]:
-            if value.dtype == torch.float32 and value.numel() > 1:
+            if value.dtype == torch.float32:
                 value.add_(0.01 * torch.randn_like(value))
     path = work("resume.onnx")
     export(step, path)
