@@ -8,6 +8,8 @@ const LENGTH = 4_096
 const SIZE = 2 * LENGTH
 /** Sound servers, USB and Bluetooth take up to this much from a write to the microphone, ms. */
 export const MAX_DELAY_MS = 500
+/** A sound server that stood still plays on up to this late, ms; until it has caught up, a few ms earlier each second. */
+export const MAX_LATE_MS = 1_000
 /** Stamps may be wrong by this much the other way, ms. */
 export const MIN_DELAY_MS = -20
 /** A peak this far above the other lags' root mean square is no chance: noise reaches 4.5 in 2,080 lags. */

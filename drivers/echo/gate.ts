@@ -1,7 +1,7 @@
 import { MIC_RATE, type AudioFrame } from '../../base/frames.js'
 import { BANDS, WINDOW, bandLevels } from './bands.js'
 import { Coupling } from './coupling.js'
-import { DelayFinder, MIN_DELAY_MS } from './delay-finder.js'
+import { DelayFinder, MAX_LATE_MS, MIN_DELAY_MS } from './delay-finder.js'
 import { Loss } from './loss.js'
 import { OwnLevels, REFERENCE_FLOOR_DB, type Explained } from './own-levels.js'
 import { PlaybackReference } from './reference.js'
@@ -53,9 +53,8 @@ const LOOK_SAMPLES = 16_384
 /** The share of a waveform from which it is ours: near the delay that was found, and anywhere (there unlike voices reach 0.4). */
 const OURS = 0.7
 const OURS_ANYWHERE = 0.5
-/** A sound server that stood still plays on this much later, ms; until it has caught up, a few ms earlier each second. */
-const MAX_LATE_MS = 1_000
 const ANYWHERE = { fromMs: MIN_DELAY_MS, toMs: MAX_LATE_MS }
+/** So far around the delay that was found a device that ran dry is looked for, ms. */
 const NEAR_MS = 160
 /** The share from which it is ours at a new delay, whatever the levels say: a person above our echo brings 0.7 by chance, at a pitch period. */
 const OURS_MOVED = 0.8
@@ -173,7 +172,7 @@ export class EchoGate {
     this.#sinceLook = 0
     const before = this.#delay.delayMs
     this.#delay.look(this.#microphone, this.reference.read(endAt - (LOOK_SAMPLES * 1000) / MIC_RATE, LOOK_SAMPLES))
-    if (this.#delay.delayMs !== undefined) this.#isOursElsewhere(endAt)
+    this.#isOursElsewhere(endAt)
     // What was learnt beside any part of our sound says nothing about the right one.
     const now = this.#delay.delayMs
     if (now !== undefined && (before === undefined || Math.abs(now - before) > WRONG_MS)) this.#coupling = new Coupling()

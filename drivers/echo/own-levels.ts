@@ -1,6 +1,6 @@
 import { MIC_RATE } from '../../base/frames.js'
 import { BANDS, WINDOW, bandLevels } from './bands.js'
-import { MAX_DELAY_MS } from './delay-finder.js'
+import { MAX_DELAY_MS, MAX_LATE_MS } from './delay-finder.js'
 import type { PlaybackReference } from './reference.js'
 
 /** A band of our own sound below this is too soft to be heard back or to learn from, dB. */
@@ -12,8 +12,8 @@ const TAIL_DB = 3
 /** A device that ran dry plays on this many frames later: 120 ms. Once it starts anew it may be as early as ever. */
 const JUMP_FRAMES = 6
 const DELAY_FRAMES = MAX_DELAY_MS / 20
-/** Levels are kept for as late as a device may become: 1.2 s. */
-const MOST_FRAMES = 60
+/** Levels are kept for as late as a device may become, with a jump and what is read around it: 1.2 s. */
+const MOST_FRAMES = MAX_LATE_MS / 20 + JUMP_FRAMES + 4
 const SILENCE = new Float64Array(BANDS).fill(FLOOR_DB)
 const WINDOW_MS = (WINDOW * 1000) / MIC_RATE
 

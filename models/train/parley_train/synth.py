@@ -6,7 +6,6 @@ Minimum phase from the log magnitude by the Hilbert relation of the real cepstru
 """
 from __future__ import annotations
 
-
 import numpy as np
 import torch
 from torch import nn
