@@ -34,8 +34,12 @@ export function judge(turn: DemoTurn, answers: readonly TurnEvent[], before: Tur
   if (turn.expect.silent && answers.length) missing.push('silence')
   for (const word of turn.expect.words) if (!words.has(word.toLowerCase())) missing.push(`the word "${word}"`)
   const { anyOf, tool } = turn.expect
+  const calls = answers.flatMap(a => a.tools)
+  const due = calls.filter(c => c.name === tool?.name && same(c.args, tool.args))
   if (anyOf.length && !anyOf.some(word => words.has(word.toLowerCase()))) missing.push(`one of the words ${anyOf.join(', ')}`)
-  if (tool && !answers.some(a => a.tools.some(c => c.name === tool.name && same(c.args, tool.args)))) missing.push(`the call ${callText(tool)}`)
+  if (tool && due.length === 0) missing.push(`the call ${callText(tool)}`)
+  // A robot that also does what nobody asked for has not done what it should.
+  for (const call of [...calls.filter(c => !due.includes(c)), ...due.slice(1)]) missing.push(`to leave out the call ${callText(call)}`)
   if (!turn.expect.silent && answers.length === 0) missing.push('an answer')
   else if (!turn.expect.silent && answers.every(a => a.firstSound === null)) missing.push('an answer that sounds')
   if (turn.interrupts && !before?.interrupted) missing.push(NOT_STOPPED)

@@ -41,6 +41,7 @@ class Feed:
             elif (asked := composer.domain.asked(piece)) in replies:
                 self.turns.append((u, replies[asked]))
         self.core = [t for t in self.turns if self.piece(t[0])["intent"] in FOCUS]
+        self.rest = [t for t in self.turns if self.piece(t[0])["intent"] not in FOCUS]
         self.sounds = Sounds()
         self.sounds.prepare({self.piece(u)["text"] for u in range(len(self.users.items))})
         print(f"feed: {len(self.turns)} turns ({len(self.core)} in focus), {len(self.overheard)} overheard, {len(self.wide)} wide, {len(self.beds.items)} beds", flush=True)
@@ -63,7 +64,7 @@ class Feed:
         return ANSWERS.get(self.users.items[u].get("tone"), "neutral") if reply["style"] == "neutral" else reply["style"]
 
     def turn(self) -> tuple[int, list[int]]:
-        return self.rng.choice(self.core if self.rng.random() < self.focus else self.turns)
+        return self.rng.choice(self.core if self.rng.random() < self.focus else self.rest)
 
     def line(self) -> Timeline:
         scene = self.rng.choices([s for s, _ in SCENES], [w for _, w in SCENES])[0]
@@ -110,7 +111,7 @@ class Feed:
     def talk(self) -> Timeline:
         rng, line, taken, facts, events = self.rng, Timeline(), set(), [], []
         turns = []
-        for _ in range(rng.choices([1, 2, 3], [0.55, 0.36, 0.09])[0]):
+        for _ in range(rng.choices([1, 2, 3], [0.42, 0.45, 0.13])[0]):
             u, options = self.turn()
             r = rng.choice(options)
             reply = self.stores["replies"].items[r]
@@ -137,7 +138,7 @@ class Feed:
             end = self.c.reply(line, start, reply["text"], reply["calls"], style, self.speech("replies", r, style), True)
             spoken_until = end
             lead = int(self.users.items[turns[n + 1][0]]["words"][0][0] // 80) if n + 1 < len(turns) else 0
-            if n + 1 < len(turns) and rng.random() < 0.55 and end - start > 8:
+            if n + 1 < len(turns) and rng.random() < 0.7 and end - start > 8:
                 at = max(last + 14, rng.randint(start + 3, end - 3) - lead)
             else:
                 at = end + rng.randint(1, 12)

@@ -8,13 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
+from .spoken import ONES
+
 POCKETSPHINX = Path("/usr/share/pocketsphinx/test/data")
 """Debian package `pocketsphinx-testdata` (BSD; the novel is from LibriVox, public domain)."""
 ALSA = Path("/usr/share/sounds/alsa")
 """Debian package `alsa-utils` (GPL)."""
-RAW = {"goforward": ("go forward ten meters", ["move(direction=forward, metres=10)"]), "something": ("go somewhere and do something", []),
-       "tidigits/dhd.2934z": ("two nine three four zero", [])}
-PROSE = {"cards/cards.transcription": "cards/{}.wav", "librivox/transcription": "librivox/{}.wav"}
+RAW = {"goforward": ("go forward 10 metres", ["move(direction=forward, metres=10)"]), "something": ("go somewhere and do something", []),
+       "tidigits/dhd.2934z": ("2 9 3 4 0", [])}
+LISTS = {"cards/cards.transcription": "cards/{}.wav", "librivox/transcription": "librivox/{}.wav"}
+
+
+def written(said: str) -> str:
+    """Numbers in digits, as every text of the model has them; for playing cards, where no `one` is a pronoun."""
+    return " ".join(str(ONES.index(w)) if w in ONES else w for w in said.lower().split())
 
 
 def write_people(out: Path, write_wav) -> int:
@@ -29,9 +36,10 @@ def write_people(out: Path, write_wav) -> int:
         for name, (said, calls) in RAW.items():
             sound = np.frombuffer((POCKETSPHINX / f"{name}.raw").read_bytes(), "<i2").astype(np.float32) / 32768
             write_wav(add(name.replace("/", "-"), said, "pocketsphinx-testdata", calls), sound)
-        for list_, place in PROSE.items():
+        for list_, place in LISTS.items():
             for said, key in re.findall(r"<s> (.*?)\s*</s> \((.*?)\)", (POCKETSPHINX / list_).read_text()):
-                shutil.copy(POCKETSPHINX / place.format(key), add(key, said, "pocketsphinx-testdata", []))
+                words = written(said) if list_.startswith("cards") else said
+                shutil.copy(POCKETSPHINX / place.format(key), add(key, words, "pocketsphinx-testdata", []))
     for path in sorted(ALSA.glob("*_*.wav")):
         shutil.copy(path, add(path.stem.lower(), path.stem.lower().replace("_", " "), "alsa-utils", []))
     (out / "people.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))

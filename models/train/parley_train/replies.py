@@ -31,13 +31,14 @@ def reply_for(domain: Domain, item: dict, rng: random.Random) -> dict | None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first reply, as in `teach`")
     args = parser.parse_args()
     domain, store, voice = Domain(), Store(work("teacher", "replies")), Piper()
     users, fresh = {n: Store(work("teacher", n)) for n in USERS}, 0
     done: Counter = Counter(domain.asked(users[x["of"][0]].items[x["of"][1]]) for x in store.items)
     i = len(store.items)
     while i < args.count:
-        rng = random.Random(f"reply {i}")
+        rng = random.Random(f"reply {args.first + i}")
         if fresh % 200 == 0:
             users = {n: Store(work("teacher", n)) for n in USERS}
             pool = [(n, j) for n in USERS for j in range(len(users[n].items))]

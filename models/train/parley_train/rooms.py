@@ -46,7 +46,7 @@ def babble_from(stores: list[Store]):
 
 
 TONES = {"whispered": a.whispered, "shouted": a.shouted, "childlike": a.childlike}
-TONED = 0.12  # of the pieces
+TONED = 0.2  # of the pieces
 
 
 def segment(sound: np.ndarray, words: list, rng: np.random.Generator, babble) -> tuple[np.ndarray, list, str | None]:
@@ -81,8 +81,8 @@ def bed(i: int, rng: np.random.Generator, babble, target: Store, others: list[St
     level = 10 ** (rng.uniform(-70, -22) / 20)
     x = x * level
     r = rng.random()
-    if r < 0.45:  # what is left of the device's own voice
-        kind, at, gain = "echo", int(rng.integers(0, 8000)), 10 ** (rng.uniform(-46, -14) / 20)
+    if r < 0.3:  # what the echo gate leaves of the device's own voice
+        kind, at, gain = "echo", int(rng.integers(0, 8000)), 10 ** (rng.uniform(-56, -20) / 20)
         while at < n:
             piece = a.room(target.samples(int(rng.integers(len(target.items)))), rng, float(rng.uniform(0.1, 0.5)))
             m = min(len(piece), n - at)

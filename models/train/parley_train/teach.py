@@ -1,12 +1,14 @@
 """Teacher speech, resumable: `python -m parley_train.teach target|users-fast|users-piper|users-kokoro|users-wide --count N`.
 
-Every piece is decided by its number alone, so a run that was stopped goes on where it was.
+Every piece is decided by its number alone, so a run that was stopped goes on where it was. A network that goes on from a bundle
+has heard the first numbers: with `--first N` it meets other people and other sentences.
 """
 from __future__ import annotations
 
 import argparse
 import random
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -73,14 +75,24 @@ SILENT = {"overheard", "wide"}
 """Intents that get no reply: talk that is not for the device, and speech that is only there to be heard."""
 
 
-def make_target(count: int) -> None:
+@dataclass(frozen=True)
+class Numbers:
+    """The pieces to make: `count` of them from number `first` on, less those that a store holds already."""
+    first: int
+    count: int
+
+    def left(self, store: Store) -> range:
+        return range(self.first + len(store.items), self.first + self.count)
+
+
+def make_target(numbers: Numbers) -> None:
     domain, store, voice = Domain(), Store(work("teacher", "target")), Piper()
-    for i in range(len(store.items), count):
+    for i in numbers.left(store):
         text, style = target_text(domain, i)
         rng = random.Random(f"target voice {i}")
         s = voice.say(text, speed=rng.uniform(1.0, 1.15), noise=rng.uniform(0.25, 0.5))
         store.add(s.samples, s.rate, text=text, style=style, words=s.words, phones=s.phones)
-        progress(i, count)
+        progress(len(store.items), numbers.count)
 
 
 def overheard_lines(split: str) -> list[str]:
@@ -126,12 +138,12 @@ def user_text(domain: Domain, i: int, focus: bool = False) -> dict:
     return {"text": e.user, "intent": e.intent, "slots": e.slots, "phrasing": e.phrasing}
 
 
-def make_users_kokoro(count: int, package: Path, focus: bool, wide: bool) -> None:
+def make_users_kokoro(numbers: Numbers, package: Path, focus: bool, wide: bool) -> None:
     name = "users-wide-kokoro" if wide else "users-focus-kokoro" if focus else "users-kokoro"
     domain, store, voice = Domain(), Store(work("teacher", name)), Kokoro(package)
     names = [n for n in voice.tables if f"kokoro:{n}" not in HELD_OUT]
     weights = [3.0 if n[0] in "ab" else 1.0 for n in names]
-    for i in range(len(store.items), count):
+    for i in numbers.left(store):
         labels = wide_text(domain, 1_000_000 + i) if wide else user_text(domain, (4_000_000 if focus else 1_000_000) + i, focus)
         rng = random.Random(f"{name} {i}")
         speaker = rng.choices(names, weights)[0]
@@ -139,14 +151,14 @@ def make_users_kokoro(count: int, package: Path, focus: bool, wide: bool) -> Non
             speaker = f"{speaker}+{rng.choice([n for n in names if n != speaker])}*{rng.uniform(0.2, 0.6):.2f}"
         s = voice.say(labels["text"], speaker, speed=rng.uniform(0.85, 1.3))
         store.add(s.samples, s.rate, voice=f"kokoro:{speaker}", words=trimmed_words(s), **labels)
-        progress(i, count)
+        progress(len(store.items), numbers.count)
 
 
-def make_users_piper(count: int) -> None:
+def make_users_piper(numbers: Numbers) -> None:
     """The target's neural voice as other people: smaller and larger heads by resampling, never near its own size."""
     from .acoustics import faster
     domain, store, voice = Domain(), Store(work("teacher", "users-piper")), Piper()
-    for i in range(len(store.items), count):
+    for i in numbers.left(store):
         labels = user_text(domain, 2_000_000 + i)
         rng = random.Random(f"piper {i}")
         factor = rng.choice([rng.uniform(0.78, 0.9), rng.uniform(1.12, 1.5), rng.uniform(1.2, 1.7)])
@@ -154,15 +166,15 @@ def make_users_piper(count: int) -> None:
         samples = faster(s.samples, factor)
         words = [(b / factor, e / factor) for b, e in trimmed_words(s)]
         store.add(samples, s.rate, voice=f"piper:joe*{factor:.2f}", words=words, **labels)
-        progress(i, count)
+        progress(len(store.items), numbers.count)
 
 
-def make_users_cheap(name: str, count: int) -> None:
+def make_users_cheap(name: str, numbers: Numbers) -> None:
     """The focus intents, or wide speech, by the cheap voices, one voice a piece."""
     from .acoustics import faster
     domain, store, piper = Domain(), Store(work("teacher", name)), Piper()
     espeak, phonemes = Espeak(), Phonemes()
-    for i in range(len(store.items), count):
+    for i in numbers.left(store):
         labels = wide_text(domain, i) if name == "users-wide" else user_text(domain, 3_000_000 + i, focus=True)
         rng, words = random.Random(f"{name[6:]} {i}"), " ".join(spoken(labels["text"])[0])
         kind = rng.random()
@@ -181,7 +193,7 @@ def make_users_cheap(name: str, count: int) -> None:
                 samples, rate = flite(words, speaker, rng.uniform(0.8, 1.2), rng.uniform(75, 220))
                 speaker = f"flite:{speaker}"
             store.add(samples, rate, voice=speaker, words=shared_out(samples, rate, labels["text"], phonemes).words, **labels)
-        progress(i, count)
+        progress(len(store.items), numbers.count)
 
 
 def trimmed_words(s: Spoken) -> list[tuple[float, float]]:
@@ -191,14 +203,14 @@ def trimmed_words(s: Spoken) -> list[tuple[float, float]]:
     return [(max(a, begin), min(max(b, begin), end)) for a, b in s.words]
 
 
-def make_users_fast(count: int) -> None:
+def make_users_fast(numbers: Numbers) -> None:
     domain, store = Domain(), Store(work("teacher", "users-fast"))
     espeak, phonemes = Espeak(), Phonemes()
-    i = len(store.items)
-    while i < count:
+    i, end = numbers.first + len(store.items), numbers.first + numbers.count
+    while i < end:
         batch, rng = [], random.Random(f"fast {i}")
         kind = rng.random()
-        labels = [user_text(domain, i + k) for k in range(min(50, count - i))]
+        labels = [user_text(domain, i + k) for k in range(min(50, end - i))]
         texts = [" ".join(spoken(x["text"])[0]) for x in labels]
         if kind < 0.2:
             name, stretch = rng.choice(["voice_kal_diphone", "voice_cmu_us_slt_arctic_hts"]), rng.uniform(0.85, 1.15)
@@ -216,7 +228,7 @@ def make_users_fast(count: int) -> None:
             s = shared_out(samples, rate, x["text"], phonemes)
             store.add(samples, rate, voice=name, words=s.words, **x)
             i += 1
-        progress(i, count)
+        progress(len(store.items), numbers.count)
 
 
 _began = time.time()
@@ -231,17 +243,19 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["target", "users-fast", "users-piper", "users-kokoro", "users-focus", "users-wide"])
     parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first piece")
     parser.add_argument("--kokoro", type=Path, help="the packed npm package kokoro-js (.tgz), which holds the voices")
     parser.add_argument("--focus", action="store_true", help="users-kokoro: the focus intents")
     parser.add_argument("--wide", action="store_true", help="users-kokoro: speech that is only to be heard")
     args = parser.parse_args()
+    numbers = Numbers(args.first, args.count)
     if args.what == "target":
-        make_target(args.count)
+        make_target(numbers)
     elif args.what == "users-piper":
-        make_users_piper(args.count)
+        make_users_piper(numbers)
     elif args.what == "users-fast":
-        make_users_fast(args.count)
+        make_users_fast(numbers)
     elif args.what in ("users-focus", "users-wide"):
-        make_users_cheap(args.what, args.count)
+        make_users_cheap(args.what, numbers)
     else:
-        make_users_kokoro(args.count, args.kokoro, args.focus, args.wide)
+        make_users_kokoro(numbers, args.kokoro, args.focus, args.wide)

@@ -28,7 +28,8 @@ from .tokens import Tokenizer
 
 NONE_SHARE = 0.25  # of the ticks without a token, how many are scored
 TEXT_SHARE = 0.3  # of the batches of the joint stage: words are many, and cost little
-URGENT = 2.5  # weight of a cut: who speaks over a device waits for it to be still
+CUT_WEIGHT = 4.0  # who speaks over a device waits for it to be still
+STYLE_WEIGHT = 2.5  # one token of a reply, in few of them
 
 
 def shifted(x: torch.Tensor) -> torch.Tensor:
@@ -42,9 +43,9 @@ def corrupted(ids: torch.Tensor, share: float, vocabulary: int) -> torch.Tensor:
     return torch.where(hit, wrong, ids)
 
 
-def token_loss(h, target, known, logits_of, urgent: int = -1) -> tuple[torch.Tensor, torch.Tensor]:
+def token_loss(h, target, known, logits_of, urgent: dict[int, float] = {}) -> tuple[torch.Tensor, torch.Tensor]:
     """Cross-entropy over all tokens and a share of the empty ticks, weighted back; and the accuracy over tokens.
-    `urgent`: a token that is better given too often than too late."""
+    `urgent`: weights of tokens that are rare and matter."""
     some = (target > 0) | (torch.rand(target.shape) < NONE_SHARE)
     pick = some & (known > 0)
     if not pick.any():
@@ -52,13 +53,14 @@ def token_loss(h, target, known, logits_of, urgent: int = -1) -> tuple[torch.Ten
     logits, y = logits_of(h[pick]), target[pick]
     loss = F.cross_entropy(logits, y, reduction="none")
     weight = torch.where(y > 0, 1.0, 0.35 / NONE_SHARE)
-    weight = torch.where(y == urgent, URGENT, weight)
+    for rare, more in urgent.items():
+        weight = torch.where(y == rare, more, weight)
     token = y > 0
     accuracy = (logits[token].argmax(-1) == y[token]).float().mean() if token.any() else h.new_zeros(())
     return (loss * weight).sum() / weight.sum(), accuracy
 
 
-def losses(model: Pico, batch: dict, cut: int, sounds: Sounds | None = None) -> dict[str, torch.Tensor]:
+def losses(model: Pico, batch: dict, urgent: dict[int, float], sounds: Sounds | None = None) -> dict[str, torch.Tensor]:
     x = {k: torch.from_numpy(v) for k, v in batch.items() if k != "people"}
     v = model.size.vocabulary
     text, heard, codes = shifted(x["text"]), shifted(x["heard"]), shifted(x["codes"])
@@ -72,7 +74,7 @@ def losses(model: Pico, batch: dict, cut: int, sounds: Sounds | None = None) -> 
             spans = torch.nn.utils.rnn.pad_sequence([sound[i, a:a + n] for i, a, n, _ in people], batch_first=True)
             out["phonemes"] = phoneme_loss(model.to_phonemes(spans), ticks, [sounds.of(words) for *_, words in people])
     h = model(x["facts"], x["begins"], x["count"], sound, x["channel"], text, heard, codes, shifted(x["speaking"]))
-    out["text"], out["text_acc"] = token_loss(h, x["text"], x["text_known"], model.text_logits, cut)
+    out["text"], out["text_acc"] = token_loss(h, x["text"], x["text_known"], model.text_logits, urgent)
     out["heard"], out["heard_acc"] = token_loss(h, x["heard"], x["heard_known"], model.heard_logits)
     known = x["speak_known"] > 0
     if known.any():
@@ -168,6 +170,7 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     together.align(model)
     optimiser = Optimiser(model, args.optimiser)
     fact = tok.ids["<fact>"]
+    urgent = {tok.ids["<cut>"]: CUT_WEIGHT, **{i: STYLE_WEIGHT for t, i in tok.ids.items() if t.startswith("<style:")}}
     texts, feed = Buckets(lambda: text_line(composer, names, weights, rng, args.focus), fact, args.positions, rng), None
     if args.stage == "joint":
         from .joint import Feed
@@ -189,7 +192,7 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
         rate = args.rate * min(1, (step - first + 1) / 60) * (args.floor + (1 - args.floor) * 0.5 * (1 + math.cos(math.pi * spent / limit)))
         text_only = feed is None or rng.random() < TEXT_SHARE
         batch = texts.next() if text_only else sounds.next()
-        parts = losses(model, batch, tok.ids["<cut>"], None if text_only else feed.sounds)
+        parts = losses(model, batch, urgent, None if text_only else feed.sounds)
         total = sum(WEIGHTS[k] * v for k, v in parts.items() if k in WEIGHTS)
         model.zero_grad(set_to_none=True)
         total.backward()
@@ -221,7 +224,7 @@ def main() -> None:
     parser.add_argument("--stage", choices=["text", "joint"], required=True)
     parser.add_argument("--minutes", type=float, default=30, help="of processor time")
     parser.add_argument("--wall", type=float, default=0, help="minutes by the clock instead")
-    parser.add_argument("--focus", type=float, default=0.0, help="share of turns from the focus intents alone")
+    parser.add_argument("--focus", type=float, default=0.0, help="share of turns from the focus intents; the others have the rest")
     parser.add_argument("--size", default="pico")
     parser.add_argument("--optimiser", choices=["muon", "adamw"], default="muon")
     parser.add_argument("--rate", type=float, default=1.5e-3)
