@@ -18,7 +18,7 @@ from .domain import Domain
 from .moonshine import FEATURES
 from .tokens import Tokenizer
 
-HEARD_LAG, REPLY_LAG, LEAD, CUT_LAG = 2, 2, 2, 2
+HEARD_LAG, REPLY_LAG, LEAD, CUT_LAG = 2, 2, 2, 1
 TICK_MS = 80
 MAX_FACTS = 480
 
