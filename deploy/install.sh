@@ -13,6 +13,8 @@ deploy/install.sh [options]        as root
   --audio alsa    the card belongs to parley alone (the default the first time: nothing between it and the microphone, 20 ms frames)
   --audio pulse   a PulseAudio server of the device's own (parley-sound.service) with an echo canceller; programs of root
                   and of the group parley can use it, too
+  --audio pipewire
+                  the same with PipeWire: for a device whose other programs want it; three processes, and a later sound
   --screen        a kiosk's screen as well: cage and Chromium (some 200 MB are fetched) show the page at http://127.0.0.1:8137/
   --no-screen     takes the screen off again; its packages stay
   --root DIR      into a folder instead of /: no packages, no running services
@@ -40,13 +42,18 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-case $audio in ''|alsa|pulse) ;; *) echo "--audio is alsa or pulse, not $audio" >&2; exit 2 ;; esac
+case $audio in ''|alsa|pulse|pipewire) ;; *) echo "--audio is alsa, pulse or pipewire, not $audio" >&2; exit 2 ;; esac
 root=${root%/}
 [ -n "$root" ] && packages=no
 # Run again it stays what it was.
 screen_on=$root/etc/systemd/system/parley.target.wants/parley-screen.service
 if [ -z "$screen" ]; then [ -L "$screen_on" ] && screen=yes || screen=no; fi
-if [ -z "$audio" ]; then [ -e "$root/etc/pulse/default.pa.d/parley.pa" ] && audio=pulse || audio=alsa; fi
+server=$root/etc/systemd/system/parley-sound.service.d/server.conf
+if [ -z "$audio" ]; then
+  if [ -e "$server" ]; then audio=pipewire
+  elif [ -e "$root/etc/pulse/default.pa.d/parley.pa" ]; then audio=pulse
+  else audio=alsa; fi
+fi
 # The service is another user: it must be able to read what root writes here, whatever root's own umask.
 umask 022
 
@@ -72,8 +79,8 @@ if [ "$uninstall" = yes ]; then
   do_it rm -f "$root/etc/systemd/system/multi-user.target.wants/parley.target"
   do_it rm -rf "$root/etc/systemd/system/parley.target.wants"
   do_it rm -f "$root/etc/systemd/system/parley.service.d/notify.conf"
-  for unit in parley parley-fallback; do
-    do_it rm -f "$root/etc/systemd/system/$unit.service.d/sound.conf"
+  for unit in parley parley-fallback parley-sound; do
+    do_it rm -f "$root/etc/systemd/system/$unit.service.d/sound.conf" "$root/etc/systemd/system/$unit.service.d/server.conf"
     do_it rmdir "$root/etc/systemd/system/$unit.service.d" 2>/dev/null || true # an owner's own files stay there
   done
   do_it rm -f "$root/usr/lib/sysusers.d/parley.conf" "$root/usr/lib/tmpfiles.d/parley.conf" "$root/etc/udev/rules.d/85-parley.rules" "$root/etc/systemd/journald.conf.d/parley.conf" "$root/etc/pulse/default.pa.d/parley.pa" "$root/etc/pipewire/pipewire-pulse.conf.d/parley.conf" "$root/usr/local/bin/parley"
@@ -119,6 +126,7 @@ node=$(readlink -f "$node")
 if [ "$packages" = yes ]; then
   want='alsa-utils libasound2-plugins mosquitto-clients'
   [ "$audio" = pulse ] && want="$want pulseaudio pulseaudio-utils"
+  [ "$audio" = pipewire ] && want="$want pipewire pipewire-pulse wireplumber pulseaudio-utils"
   # Debian's cage does not start without Xwayland, though it needs none; seatd gives a service without a session the screen.
   if [ "$screen" = yes ]; then
     want="$want cage xwayland seatd"
@@ -148,25 +156,39 @@ copy "$from/systemd/sysusers.d/parley.conf" "$root/usr/lib/sysusers.d/parley.con
 copy "$from/systemd/tmpfiles.d/parley.conf" "$root/usr/lib/tmpfiles.d/parley.conf" 644
 copy "$from/systemd/udev/85-parley.rules" "$root/etc/udev/rules.d/85-parley.rules" 644
 copy "$from/systemd/journald.conf.d/parley.conf" "$root/etc/systemd/journald.conf.d/parley.conf" 644
-# Behind the server's echo canceller. The server of the device reads the first file; the second is for a person's PipeWire, in which he tries parley.
+# Behind the server's echo canceller. Its line is in the first file for either server; the second is for a person's PipeWire, in which he tries parley.
+canceller=$root/etc/pulse/default.pa.d/parley.pa
+persons=$root/etc/pipewire/pipewire-pulse.conf.d/parley.conf
 voice=$root/etc/systemd/system/parley.service.d/sound.conf
 fallback=$root/etc/systemd/system/parley-fallback.service.d/sound.conf
-if [ "$audio" = pulse ]; then
+# Nothing of the way in which the device had its sound before.
+drop() {
+  for file in "$@"; do
+    [ -e "$file" ] || continue
+    changed=yes
+    do_it rm -f "$file"
+    another=yes
+  done
+}
+another=no
+if [ "$audio" = alsa ]; then drop "$voice" "$fallback" "$canceller" "$persons" "$server"
+else
   copy "$from/systemd/pulse/voice.conf" "$voice" 644
   copy "$from/systemd/pulse/fallback.conf" "$fallback" 644
-  copy "$from/deploy/sound/parley.pa" "$root/etc/pulse/default.pa.d/parley.pa" 644
-  copy "$from/deploy/sound/parley-pipewire.conf" "$root/etc/pipewire/pipewire-pulse.conf.d/parley.conf" 644
-fi
-# The other way, on a device that had a server: the card belongs to the voice again.
-if [ "$audio" = alsa ] && [ -e "$voice" ]; then
-  do_it rm -f "$voice" "$fallback" "$root/etc/pulse/default.pa.d/parley.pa" "$root/etc/pipewire/pipewire-pulse.conf.d/parley.conf"
-  changed=yes
-  if live; then do_it systemctl stop parley-sound.service; fi
+  copy "$from/deploy/sound/parley.pa" "$canceller" 644
+  if [ "$audio" = pulse ]; then
+    drop "$server"
+    copy "$from/deploy/sound/parley-pipewire.conf" "$persons" 644
+  else
+    drop "$persons" # the device's own would load it, too
+    [ -e "$server" ] || another=yes
+    copy "$from/systemd/pipewire/server.conf" "$server" 644
+  fi
 fi
 # The guard is what undoes a bad release, so it is no part of any.
 copy "$from/deploy/update/boot-guard.sh" "$root/opt/parley/guard/boot-guard.sh" 755
 for script in fallback.sh try-again.sh note-stop.sh updater.sh; do copy "$from/deploy/fallback/$script" "$root/opt/parley/guard/$script" 755; done
-copy "$from/deploy/sound/sound.sh" "$root/opt/parley/guard/sound.sh" 755
+for script in sound.sh pipewire.sh; do copy "$from/deploy/sound/$script" "$root/opt/parley/guard/$script" 755; done
 copy "$from/deploy/light/light.sh" "$root/opt/parley/guard/light.sh" 755
 copy "$from/deploy/screen/screen.sh" "$root/opt/parley/guard/screen.sh" 755
 copy "$from/deploy/fallback/out-of-service.wav" "$root/opt/parley/guard/out-of-service.wav" 644
@@ -201,7 +223,8 @@ if [ ! -f "$root/etc/parley/parley.toml" ]; then
     say 'sound: ALSA, the card belongs to parley alone: shortest way, nothing resamples; other programs cannot play'
     text='# Written by install.sh; yours from now on. parley check-config checks it.\n[microphone]\ndriver = "alsa"\n\n[speaker]\ndriver = "speaker"\n'
   else
-    say 'sound: a PulseAudio server of its own (parley-sound.service); other programs play as well, some 10 to 30 ms are added'
+    [ "$audio" = pulse ] && name=PulseAudio || name=PipeWire
+    say "sound: a $name server of its own (parley-sound.service); other programs play as well, some 10 to 30 ms are added (PulseAudio; PipeWire more)"
     say 'echo: the server has a WebRTC canceller (parley_mic, parley_speaker); parley doctor --echo measures it'
     text='# Written by install.sh; yours from now on. parley check-config checks it.\n[microphone]\ndriver = "pulse"\n\n[speaker]\ndriver = "pipe"\n'
   fi
@@ -236,6 +259,8 @@ elif [ -L "$screen_on" ]; then
 fi
 if live; then
   [ "$changed" = no ] || do_it systemctl daemon-reload
+  if [ "$another" = yes ] && [ "$audio" = alsa ]; then do_it systemctl stop parley-sound.service
+  elif [ "$another" = yes ]; then do_it systemctl try-restart parley-sound.service; fi
   # A container has no udev of its own; there is nothing to name there, and that must not end this.
   if systemctl -q is-active systemd-udevd.service; then
     do_it udevadm control --reload

@@ -14,6 +14,7 @@ const GUARD: Readonly<Record<string, string>> = {
   'light.sh': 'deploy/light/light.sh',
   'screen.sh': 'deploy/screen/screen.sh',
   'sound.sh': 'deploy/sound/sound.sh',
+  'pipewire.sh': 'deploy/sound/pipewire.sh',
   parley: 'deploy/install/parley.sh',
 }
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -22,10 +23,11 @@ const SETTINGS: Readonly<Record<string, string>> = {
   'etc/udev/rules.d/85-parley.rules': 'systemd/udev/85-parley.rules',
   'etc/systemd/journald.conf.d/parley.conf': 'systemd/journald.conf.d/parley.conf',
 }
-/** Only where --audio pulse put them. */
+/** Only where --audio pulse or pipewire put them. */
 const IF_THERE: Readonly<Record<string, string>> = {
   'etc/systemd/system/parley.service.d/sound.conf': 'systemd/pulse/voice.conf',
   'etc/systemd/system/parley-fallback.service.d/sound.conf': 'systemd/pulse/fallback.conf',
+  'etc/systemd/system/parley-sound.service.d/server.conf': 'systemd/pipewire/server.conf',
   'etc/pulse/default.pa.d/parley.pa': 'deploy/sound/parley.pa',
   'etc/pipewire/pipewire-pulse.conf.d/parley.conf': 'deploy/sound/parley-pipewire.conf',
 }

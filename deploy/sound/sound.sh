@@ -1,5 +1,5 @@
 #!/bin/sh
-# The sound server of a device (install.sh --audio pulse): PulseAudio for the voice, for root and for whoever is of the group parley,
+# The sound server of a device (install.sh --audio pulse, or pipewire): PulseAudio, or PipeWire (pipewire.sh), for the voice, for root and for whoever is of the group parley,
 # without a session and without a home. Puts the echo canceller between microphone and speaker as soon as both are there, and
 # again when one was unplugged and came back; READY once it is in its place, for a voice that opens before would hear itself.
 set -u
@@ -12,16 +12,19 @@ wait_s=10
 export HOME="$run" PULSE_SERVER="unix:$run/native" PULSE_RUNTIME_PATH="$run/server" PULSE_STATE_PATH="$run/state" PULSE_COOKIE="$run/cookie"
 mkdir -p -m 700 "$run/server" "$run/state"
 rm -f "$run/native"
-{
-  # Anonymous: who may come is said by the mode of the folder.
-  echo "load-module module-native-protocol-unix auth-anonymous=1 socket=$run/native"
-  echo '.nofail'
-  echo 'load-module module-udev-detect'
-  # The owner's: a card that is fixed, a profile, a volume.
-  [ ! -r "$own" ] || echo ".include $own"
-} >"$run/start.pa"
-
-env -u NOTIFY_SOCKET pulseaudio -n --daemonize=no --exit-idle-time=-1 --use-pid-file=no --log-target=stderr --file="$run/start.pa" &
+if [ "${PARLEY_SOUND_SERVER:-pulseaudio}" = pipewire ]; then
+  env -u NOTIFY_SOCKET RUNTIME_DIRECTORY="$run" sh "${0%/*}/pipewire.sh" "$own" &
+else
+  {
+    # Anonymous: who may come is said by the mode of the folder.
+    echo "load-module module-native-protocol-unix auth-anonymous=1 socket=$run/native"
+    echo '.nofail'
+    echo 'load-module module-udev-detect'
+    # The owner's: a card that is fixed, a profile, a volume.
+    [ ! -r "$own" ] || echo ".include $own"
+  } >"$run/start.pa"
+  env -u NOTIFY_SOCKET pulseaudio -n --daemonize=no --exit-idle-time=-1 --use-pid-file=no --log-target=stderr --file="$run/start.pa" &
+fi
 server=$!
 nap= ending=no
 trap 'ending=yes; kill $server $nap 2>/dev/null' TERM INT

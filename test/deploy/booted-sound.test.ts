@@ -3,7 +3,7 @@ import t from 'tap'
 import { Container, whyNot } from './container.js'
 import { sourceTree } from './tree.js'
 
-// A Debian is copied, PulseAudio is fetched, and it boots: a minute on an idle machine.
+// A Debian is copied, the server is fetched, and it boots: a minute each on an idle machine.
 t.setTimeout(480_000)
 const skip = whyNot()
 /** A card without hardware, which the owner's file brings. */
@@ -21,35 +21,42 @@ notifier.send('READY=1')
 setInterval(() => notifier.send('WATCHDOG=1'), 1_000)
 `
 
-t.test('a device with --audio pulse has its sound server from the boot on, before the voice begins', { skip }, async t => {
-  const from = await sourceTree(t, MAIN)
-  await using box = await Container.prepare()
-  const see = { '/source': from }
-  const installed = await box.before(['sh', '/source/deploy/install.sh', '--audio', 'pulse'], see).catch(error => String(error.stdout) + String(error.stderr))
-  if (!/installed\. Next/.test(installed)) return t.fail(installed.slice(-1_500))
-  await box.put('etc/parley/sound.pa', CARD)
-  await box.boot()
+const SERVERS = [
+  { audio: 'pulse', server: /Server Name: pulseaudio/, killed: 'pulseaudio' },
+  { audio: 'pipewire', server: /Server Name: PulseAudio \(on PipeWire/, killed: 'wireplumber' },
+] as const
 
-  await t.test('the server runs as the unit says, with its canceller', async t => {
-    t.equal(await box.until('parley-sound.service', 'ActiveState', /^active$/, 60_000), 'active', await box.journal('parley-sound.service'))
-    t.equal(await box.show('parley-sound.service', 'StatusText'), 'with its echo canceller', await box.journal('parley-sound.service'))
-  })
+for (const { audio, server, killed } of SERVERS) {
+  t.test(`a device with --audio ${audio} has its sound server from the boot on, before the voice begins`, { skip }, async t => {
+    const from = await sourceTree(t, MAIN)
+    await using box = await Container.prepare()
+    const see = { '/source': from }
+    const installed = await box.before(['sh', '/source/deploy/install.sh', '--audio', audio], see).catch(error => String(error.stdout) + String(error.stderr))
+    if (!/installed\. Next/.test(installed)) return t.fail(installed.slice(-1_500))
+    await box.put('etc/parley/sound.pa', CARD)
+    await box.boot()
 
-  await t.test('the voice, in its own sandbox, hears behind the canceller from its first start on', async t => {
-    t.equal(await box.until('parley.service', 'ActiveState', /^active$/, 60_000), 'active', await box.journal('parley.service'))
-    t.match(await readFile(box.path('var/lib/parley/heard'), 'utf8'), /\tparley_mic\t/)
-    t.equal(await box.show('parley.service', 'NRestarts'), '0')
-  })
+    await t.test('the server runs as the unit says, with its canceller', async t => {
+      t.equal(await box.until('parley-sound.service', 'ActiveState', /^active$/, 60_000), 'active', await box.journal('parley-sound.service'))
+      t.equal(await box.show('parley-sound.service', 'StatusText'), 'with its echo canceller', await box.journal('parley-sound.service'))
+    })
 
-  await t.test('root may use it, and nobody else may', async t => {
-    const ask = (user: string): Promise<string> => box.run('setpriv', '--reuid', user, '--regid', user, '--clear-groups', 'env', 'PULSE_SERVER=unix:/run/parley-sound/native', 'pactl', 'info')
-    t.match(await ask('root'), /Server Name: pulseaudio/)
-    await t.rejects(ask('nobody'))
-  })
+    await t.test('the voice, in its own sandbox, hears behind the canceller from its first start on', async t => {
+      t.equal(await box.until('parley.service', 'ActiveState', /^active$/, 60_000), 'active', await box.journal('parley.service'))
+      t.match(await readFile(box.path('var/lib/parley/heard'), 'utf8'), /\tparley_mic\t/)
+      t.equal(await box.show('parley.service', 'NRestarts'), '0')
+    })
 
-  await t.test('a server that is killed comes back, with its canceller', async t => {
-    await box.run('sh', '-c', 'for p in /proc/[0-9]*; do if [ "$(cat $p/comm 2>/dev/null)" = pulseaudio ]; then kill -KILL ${p#/proc/}; fi; done')
-    await box.until('parley-sound.service', 'NRestarts', /^[1-9]/, 20_000)
-    t.equal(await box.until('parley-sound.service', 'StatusText', /with its echo canceller/, 40_000), 'with its echo canceller', await box.journal('parley-sound.service'))
+    await t.test('root may use it, and nobody else may', async t => {
+      const ask = (user: string): Promise<string> => box.run('setpriv', '--reuid', user, '--regid', user, '--clear-groups', 'env', 'PULSE_SERVER=unix:/run/parley-sound/native', 'pactl', 'info')
+      t.match(await ask('root'), server)
+      await t.rejects(ask('nobody'))
+    })
+
+    await t.test('a server that is killed comes back, with its canceller', async t => {
+      await box.run('sh', '-c', `for p in /proc/[0-9]*; do if [ "$(cat $p/comm 2>/dev/null)" = ${killed} ]; then kill -KILL \${p#/proc/}; fi; done`)
+      await box.until('parley-sound.service', 'NRestarts', /^[1-9]/, 20_000)
+      t.equal(await box.until('parley-sound.service', 'StatusText', /with its echo canceller/, 40_000), 'with its echo canceller', await box.journal('parley-sound.service'))
+    })
   })
-})
+}

@@ -118,6 +118,26 @@ t.test('--audio pulse gives the voice and its fallback a sound server; the other
   t.same(await drift(root), [])
 })
 
+t.test('--audio pipewire puts PipeWire in the place of PulseAudio, stays when it is run again, and goes as it came', { skip }, async t => {
+  const from = await sourceTree(t, '')
+  const root = await emptyRoot(t)
+  const server = join(root, 'etc/systemd/system/parley-sound.service.d/server.conf')
+  await install(from, root, '--audio', 'pipewire')
+  for (const options of [[], ['--audio', 'pipewire']]) {
+    t.match(await readFile(server, 'utf8'), /PARLEY_SOUND_SERVER=pipewire/)
+    await t.rejects(stat(join(root, 'etc/pipewire/pipewire-pulse.conf.d/parley.conf')), { code: 'ENOENT' }, 'the device has one canceller, not two')
+    t.same(await drift(root), [])
+    await install(from, root, ...options)
+  }
+  await install(from, root, '--audio', 'pulse')
+  await t.rejects(stat(server), { code: 'ENOENT' })
+  t.ok(await stat(join(root, 'etc/systemd/system/parley.service.d/sound.conf')), 'the voice still waits for a server')
+  t.same(await drift(root), [])
+  await install(from, root, '--audio', 'pipewire')
+  await install(from, root, '--uninstall')
+  t.same((await everything(root)).filter(n => /sound|parley.(pa|conf)$/.test(n)), [])
+})
+
 t.test('--screen enables the screen, run again it stays, --no-screen and --uninstall take it off', { skip }, async t => {
   const from = await sourceTree(t, '')
   const root = await emptyRoot(t)
