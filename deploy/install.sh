@@ -223,8 +223,8 @@ if [ ! -f "$root/etc/parley/parley.toml" ]; then
     say 'sound: ALSA, the card belongs to parley alone: shortest way, nothing resamples; other programs cannot play'
     text='# Written by install.sh; yours from now on. parley check-config checks it.\n[microphone]\ndriver = "alsa"\n\n[speaker]\ndriver = "speaker"\n'
   else
-    [ "$audio" = pulse ] && name=PulseAudio || name=PipeWire
-    say "sound: a $name server of its own (parley-sound.service); other programs play as well, some 10 to 30 ms are added (PulseAudio; PipeWire more)"
+    [ "$audio" = pulse ] && name=PulseAudio late='some 10 to 30 ms are added' || name=PipeWire late='more is added than by PulseAudio'
+    say "sound: a $name server of its own (parley-sound.service); other programs play as well, $late"
     say 'echo: the server has a WebRTC canceller (parley_mic, parley_speaker); parley doctor --echo measures it'
     text='# Written by install.sh; yours from now on. parley check-config checks it.\n[microphone]\ndriver = "pulse"\n\n[speaker]\ndriver = "pipe"\n'
   fi

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The sound server of a device (install.sh --audio pulse, or pipewire): PulseAudio, or PipeWire (pipewire.sh), for the voice, for root and for whoever is of the group parley,
+# The sound server of a device (install.sh --audio pulse: PulseAudio; --audio pipewire: PipeWire) for the voice, for root and for whoever is of the group parley,
 # without a session and without a home. Puts the echo canceller between microphone and speaker as soon as both are there, and
 # again when one was unplugged and came back; READY once it is in its place, for a voice that opens before would hear itself.
 set -u
@@ -12,8 +12,19 @@ wait_s=10
 export HOME="$run" PULSE_SERVER="unix:$run/native" PULSE_RUNTIME_PATH="$run/server" PULSE_STATE_PATH="$run/state" PULSE_COOKIE="$run/cookie"
 mkdir -p -m 700 "$run/server" "$run/state"
 rm -f "$run/native"
-if [ "${PARLEY_SOUND_SERVER:-pulseaudio}" = pipewire ]; then
-  env -u NOTIFY_SOCKET RUNTIME_DIRECTORY="$run" sh "${0%/*}/pipewire.sh" "$own" &
+
+servers= nap= ending=no
+trap 'ending=yes; kill $servers $nap 2>/dev/null' TERM INT
+ask() { timeout 5 pactl "$@" 2>/dev/null; }
+# What is said to systemd says this script alone.
+begin() {
+  env -u NOTIFY_SOCKET "$@" &
+  servers="$servers $!"
+}
+# None of them is of use without the others.
+alive() { for pid in $servers; do kill -0 "$pid" 2>/dev/null || return 1; done; }
+
+if [ "${PARLEY_SOUND_SERVER:-pulseaudio}" = pipewire ]; then . "${0%/*}/pipewire.sh"
 else
   {
     # Anonymous: who may come is said by the mode of the folder.
@@ -23,13 +34,9 @@ else
     # The owner's: a card that is fixed, a profile, a volume.
     [ ! -r "$own" ] || echo ".include $own"
   } >"$run/start.pa"
-  env -u NOTIFY_SOCKET pulseaudio -n --daemonize=no --exit-idle-time=-1 --use-pid-file=no --log-target=stderr --file="$run/start.pa" &
+  begin pulseaudio -n --daemonize=no --exit-idle-time=-1 --use-pid-file=no --log-target=stderr --file="$run/start.pa"
 fi
-server=$!
-nap= ending=no
-trap 'ending=yes; kill $server $nap 2>/dev/null' TERM INT
 
-ask() { timeout 5 pactl "$@" 2>/dev/null; }
 cancels() { ask list short modules | grep -q module-echo-cancel; }
 # Not what is only a copy of a speaker, nor the sink of a server that has none.
 both_there() { ask list short sources | cut -f2 | grep -qv '\.monitor$' && ask list short sinks | cut -f2 | grep -qv '^auto_null$'; }
@@ -42,7 +49,7 @@ put_canceller() {
 }
 
 ready=no waited=0
-while [ "$ending" = no ] && kill -0 "$server" 2>/dev/null; do
+while [ "$ending" = no ] && alive; do
   put_canceller
   if [ "$ready" = no ] && { cancels || [ "$waited" -ge "$wait_s" ]; }; then
     ready=yes
@@ -54,5 +61,6 @@ while [ "$ending" = no ] && kill -0 "$server" 2>/dev/null; do
   nap=$!
   [ "$ending" = yes ] || wait "$nap"
 done
-kill "$nap" 2>/dev/null
-wait "$server"
+kill $servers $nap 2>/dev/null
+wait
+[ "$ending" = yes ]

@@ -63,7 +63,7 @@ t.test('the screen waits for the voice neither at its start nor at a restart', a
   t.notMatch(text('parley-screen.service'), /^(After|Requires|Wants|BindsTo)=.*parley/m)
 })
 
-for (const script of ['update/boot-guard.sh', 'install.sh', 'fallback/fallback.sh', 'fallback/note-stop.sh', 'fallback/try-again.sh', 'fallback/updater.sh', 'light/light.sh', 'screen/screen.sh', 'sound/sound.sh', 'install/parley.sh', 'boot-test/make-root.sh', 'boot-test/run.sh']) {
+for (const script of ['update/boot-guard.sh', 'install.sh', 'fallback/fallback.sh', 'fallback/note-stop.sh', 'fallback/try-again.sh', 'fallback/updater.sh', 'light/light.sh', 'screen/screen.sh', 'sound/sound.sh', 'sound/pipewire.sh', 'install/parley.sh', 'boot-test/make-root.sh', 'boot-test/run.sh']) {
   t.test(`${script} is POSIX shell`, async t => {
     t.equal(spawnSync('dash', ['-n', join(SCRIPTS, script)]).status ?? 0, 0)
     t.notMatch(readFileSync(join(SCRIPTS, script), 'utf8'), /\[\[|\bfunction \w+|\blocal \b/)

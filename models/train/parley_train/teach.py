@@ -206,7 +206,8 @@ def trimmed_words(s: Spoken) -> list[tuple[float, float]]:
 def make_users_fast(numbers: Numbers) -> None:
     domain, store = Domain(), Store(work("teacher", "users-fast"))
     espeak, phonemes = Espeak(), Phonemes()
-    i, end = numbers.first + len(store.items), numbers.first + numbers.count
+    left = numbers.left(store)
+    i, end = left.start, left.stop
     while i < end:
         batch, rng = [], random.Random(f"fast {i}")
         kind = rng.random()

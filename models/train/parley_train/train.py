@@ -224,7 +224,7 @@ def main() -> None:
     parser.add_argument("--stage", choices=["text", "joint"], required=True)
     parser.add_argument("--minutes", type=float, default=30, help="of processor time")
     parser.add_argument("--wall", type=float, default=0, help="minutes by the clock instead")
-    parser.add_argument("--focus", type=float, default=0.0, help="share of turns from the focus intents; the others have the rest")
+    parser.add_argument("--focus", type=float, default=0.0, help="share of turns from the focus intents; the others have the rest (of text alone: all have)")
     parser.add_argument("--size", default="pico")
     parser.add_argument("--optimiser", choices=["muon", "adamw"], default="muon")
     parser.add_argument("--rate", type=float, default=1.5e-3)
