@@ -70,4 +70,11 @@ export const Sampling = z.strictObject({
   topK: Count.optional(),
   topP: z.number().gt(0).max(1).optional(),
   repetitionPenalty: Finite.optional(),
+  /** Of the text stream, added to its logits: how sure the model must be, found by measuring a trained network. */
+  bias: z.strictObject({
+    /** For all but silence while no reply is under way. Below 0: it answers what is not for it less often, and a person a little less. */
+    begin: z.number().min(-20).max(20).default(0),
+    /** For `<cut>` during a reply. Above 0: it stops sooner when spoken over, and for less. */
+    cut: z.number().min(-20).max(20).default(0),
+  }).optional(),
 })

@@ -34,10 +34,13 @@ export class CallGrammar {
   readonly #begin = new Map<number, { tool: Tool; starts: readonly Place[] }>()
   readonly #end: number
   readonly #cut: number
+  readonly #cutBias: number
   #states = new Map<string, CallState>()
 
-  constructor(tools: readonly Tool[], tokens: StepTokens, tokenizer: Tokenizer) {
+  /** `cutBias` is the mask of `<cut>`, wherever it may come. */
+  constructor(tools: readonly Tool[], tokens: StepTokens, tokenizer: Tokenizer, cutBias = 0) {
     this.#tokenizer = tokenizer
+    this.#cutBias = cutBias
     this.#end = need(tokenizer, tokens.end)
     this.#cut = need(tokenizer, tokens.cut)
     const classes = classifyPieces(tokenizer)
@@ -122,7 +125,7 @@ export class CallGrammar {
     const mask = new Float32Array(this.#tokenizer.size).fill(CLOSED)
     for (let token = 0; token < mask.length; token++) if (all.some(p => p.place.next(token))) mask[token] = 0
     if (mayEnd) mask[this.#end] = 0
-    mask[this.#cut] = 0
+    mask[this.#cut] = this.#cutBias
     const state: CallState = { tool, places: all, mask, following: new Map() }
     if (this.#states.size >= MAX_STATES) {
       for (const old of this.#states.values()) old.following.clear() // else they keep one another alive
@@ -142,6 +145,7 @@ export class CallGrammar {
       if (piece.startsWith(before) && piece.endsWith(after)) return
       mask[id] = CLOSED
     })
+    mask[this.#cut] = this.#cutBias
     return mask
   }
 }

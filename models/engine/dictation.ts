@@ -15,13 +15,16 @@ export class Dictation {
   readonly #tokenizer: Tokenizer
   readonly #end: number
   readonly #cut: number
+  readonly #cutBias: number
   readonly #mask: Float32Array
   #pieces: number[] = []
   #begun = false
   #waited = 0
 
-  constructor(tokenizer: Tokenizer, tokens: StepTokens) {
+  /** `cutBias` is added to the logit of `<cut>` (StepSpec.bias). */
+  constructor(tokenizer: Tokenizer, tokens: StepTokens, cutBias = 0) {
     this.#tokenizer = tokenizer
+    this.#cutBias = cutBias
     this.#end = tokenizer.id(tokens.endOfTurn) ?? 0
     this.#cut = tokenizer.id(tokens.cut) ?? 0
     this.#mask = new Float32Array(tokenizer.size)
@@ -39,7 +42,10 @@ export class Dictation {
     this.#mask.fill(CLOSED)
     this.#mask[next] = 0
     // Beside waiting, because only against that does the model weigh whether somebody speaks over it.
-    if (this.#begun && this.#waited < MOST_WAITING_TICKS) this.#mask[0] = this.#mask[this.#cut] = 0
+    if (this.#begun && this.#waited < MOST_WAITING_TICKS) {
+      this.#mask[0] = 0
+      this.#mask[this.#cut] = this.#cutBias
+    }
     return this.#mask
   }
 

@@ -21,6 +21,8 @@ export class Reply {
   readonly #grammar: CallGrammar
   readonly #end: number
   readonly #cut: number
+  /** Between replies: what it may say, and how sure it must be to begin. */
+  readonly #between: Float32Array
   readonly #styles = new Map<number, string>()
   #state: GrammarState
   #call: { tool: Tool; tokens: number[] } | undefined
@@ -31,10 +33,13 @@ export class Reply {
 
   constructor(spec: StepSpec, tokenizer: Tokenizer) {
     this.#tokenizer = tokenizer
-    this.#grammar = new CallGrammar(spec.tools, spec.tokens, tokenizer)
+    this.#grammar = new CallGrammar(spec.tools, spec.tokens, tokenizer, spec.bias.cut)
     this.#state = this.#grammar.outside
     this.#end = tokenizer.id(spec.tokens.endOfTurn) ?? -1
     this.#cut = tokenizer.id(spec.tokens.cut) ?? -1
+    const { begin, cut } = spec.bias
+    // A cut says nothing here: it is not weighed as it is in a reply.
+    this.#between = this.#state.mask.map((value, token) => token === 0 ? value : value + begin - (token === this.#cut ? cut : 0))
     const [before = '', after = ''] = spec.tokens.style.split('*')
     tokenizer.pieces.forEach((piece, id) => {
       if (tokenizer.isSpecial(id) && piece.startsWith(before) && piece.endsWith(after)) this.#styles.set(id, piece.slice(before.length, piece.length - after.length))
@@ -43,7 +48,7 @@ export class Reply {
 
   /** Added to the text logits of the next step. The same array for the same state. */
   get mask(): Float32Array {
-    return this.#state.mask
+    return this.#state.tool || this.#open ? this.#state.mask : this.#between
   }
 
   /** Between its beginning and its end, or with sound still to come. */

@@ -26,6 +26,8 @@ export interface StepSpec {
   readonly states: readonly StateSpec[]
   /** One for each codebook. */
   readonly temperature: readonly number[]
+  /** Logits: of all but silence between replies, and of `<cut>` in one. */
+  readonly bias: { readonly begin: number; readonly cut: number }
   readonly tools: readonly Tool[]
   readonly tokens: StepTokens
   /** Where the keys and values of facts are kept from one start to the next; undefined: they are not. */
@@ -70,6 +72,7 @@ export function stepSpecOf(bundle: Bundle, options: StepSpecOptions = {}): StepS
     throw new ParleyError('bundle-schedule', `the bundle ${m.name} has the schedule ${m.schedule.kind}${step ? '' : ' and no step graph'}; this engine runs tick bundles with one step graph`, { hint: 'See docs/bundle.md for what runs today.' })
   }
   const codes = m.streams.find(s => s.carries === 'codes-out')
+  const text = m.streams.find(s => s.carries === 'text-out')
   const temperature = (codes && m.sampling[codes.name]?.temperature) ?? 0
   const rungs = (options.providers ?? PROVIDERS).flatMap(provider => {
     const file = provider === 'cpu' ? step.files.cpu ?? step.files.any : step.files.trt ?? step.files.any
@@ -97,6 +100,7 @@ export function stepSpecOf(bundle: Bundle, options: StepSpecOptions = {}): StepS
     ropeTheta: step.context.ropeTheta,
     states: step.states,
     temperature: Array.isArray(temperature) ? temperature : Array<number>(m.codec.codebooks).fill(temperature),
+    bias: (text && m.sampling[text.name]?.bias) ?? { begin: 0, cut: 0 },
     tools: m.tools,
     tokens: m.tokens as StepTokens, // cross-check-tick.ts made sure that each is a piece
     factFolder: options.factFolder,

@@ -55,7 +55,7 @@ export class TickHost {
     this.#rope = new Rope(spec.headSize, spec.ropeTheta)
     this.#random = new Random(spec.seed)
     this.#reply = new Reply(spec, tokenizer)
-    this.#dictation = new Dictation(tokenizer, spec.tokens)
+    this.#dictation = new Dictation(tokenizer, spec.tokens, spec.bias.cut)
     this.#factToken = tokenizer.id(spec.tokens.fact) ?? 0
     const rung = spec.rungs.find(r => r.provider === provider)
     if (spec.factFolder && rung) this.#factCache = new FactCache(spec.factFolder, { graph: rung.sha256, provider, floatsPerToken: tensors.ring.floatsPerToken })

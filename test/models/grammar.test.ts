@@ -116,3 +116,23 @@ t.test('a reply that lost its end is over after two silent seconds', async t => 
   t.same(marks.filter(Boolean), ['end'])
   t.equal(marks.indexOf('end'), 24)
 })
+
+t.test('the bundle says how sure it must be to begin, and how soon it lets itself be cut', async t => {
+  const reply = new Reply({ ...spec, bias: { begin: -1.5, cut: 0.75 } }, tokenizer)
+  const [hello, cut] = [id('▁hello'), id('<cut>')]
+  const before = reply.mask
+  t.equal(before[0], 0, 'silence is as it was')
+  t.same([before[hello], before[id('<call:stop>')], before[cut]], [-1.5, -1.5, -1.5], 'all else weighs less, calls too')
+  t.ok((before[id('<fact>')] as number) < -1e8, 'what is closed stays closed')
+  reply.take(hello, true)
+  t.same([reply.mask[hello], reply.mask[0], reply.mask[cut]], [0, 0, 0.75], 'in a reply words are as they were, and a cut weighs more')
+  reply.take(id('<call:goto>'), true)
+  t.equal(reply.mask[cut], 0.75, 'in a call too')
+  for (const piece of ['▁gift', '<end>', '<eot>']) reply.take(id(piece), false)
+  t.equal(reply.mask, before, 'after it, it must be sure again; the same array')
+})
+
+t.test('a bundle that says nothing of it changes nothing', async t => {
+  t.same(spec.bias, { begin: 0, cut: 0 })
+  t.equal(new Reply(spec, tokenizer).mask[id('▁hello')], 0)
+})

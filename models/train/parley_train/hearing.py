@@ -26,7 +26,8 @@ class Sounds:
             from .voices import Phonemes
             espeak = Phonemes()
             for text in new:
-                self.known[text] = [p for p in espeak.of(" ".join(spoken(text)[0])) if p.isalpha() and p not in "ˈˌː"]
+                said = espeak.of(" ".join(spoken(text)[0])) if text else ""  # none: talk in another language
+                self.known[text] = [p for p in said if p.isalpha() and p not in "ˈˌː"]
             self.path.write_text(json.dumps(self.known))
         for p in sorted({p for v in self.known.values() for p in v}):
             self.ids[p] = len(self.ids) + 1

@@ -14,7 +14,7 @@ from .teach import FOCUS, SILENT, USERS
 from .timeline import CUT_LAG, READINGS, REPLY_LAG, TICK_MS, Composer, Timeline
 from .tokens import STYLES
 
-SCENES = [("talk", 0.56), ("reading", 0.08), ("typed", 0.05), ("quiet", 0.19), ("heard", 0.08), ("event", 0.04)]
+SCENES = [("talk", 0.53), ("reading", 0.08), ("typed", 0.05), ("quiet", 0.22), ("heard", 0.08), ("event", 0.04)]
 LATE = (0, 0, 0, 1, 2, 3, 5, 8)  # ticks
 
 

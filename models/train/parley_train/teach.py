@@ -17,12 +17,13 @@ from .domain import Domain
 from .paths import DOMAIN, work
 from .spoken import spoken
 from .store import Store
-from .voices import HELD_OUT, Espeak, Kokoro, Phonemes, Piper, Spoken, festival, flite, shared_out
+from .voices import HELD_OUT, Espeak, Kokoro, Phonemes, Piper, Spoken, festival, flite, shared_out, trimmed
 
 WEIGHT = {"fact": 3.0, "action": 2.5, "sensor": 1.2, "chat": 0.8, "decline": 0.5, "style": 0.5, "event": 0.0}
 ESPEAK = [f"{language}+{variant}" for language in ("en-us", "en-us", "en-gb", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc")
           for variant in ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5")]
 OVERHEARD = 0.03
+FOREIGN = 0.1  # of the wide pieces
 # What every site asks most is seen most.
 CORE = {"place.where": 7, "item.price": 6, "hours.all": 3, "hours.open": 3, "hours.close": 3, "places.where": 2, "wifi.password": 2,
         "ticket.price": 2, "event.when": 2, "sensor.battery": 3, "sensor.temperature": 2, "goto": 4, "order.one": 2, "order.several": 2,
@@ -123,6 +124,13 @@ def wide_text(domain: Domain, i: int) -> dict:
     return {"text": text, "intent": intent, "slots": {}, "phrasing": 0}
 
 
+def foreign_text(rng: random.Random) -> tuple[dict, str]:
+    """Talk in a language that it does not speak, and the language: nothing to hear as words, nothing to answer. Those of the
+    evaluation (quiet.py) are not among them."""
+    language, said = rng.choice(lines_of("foreign.txt")).split("\t")
+    return {"text": "", "said": said, "intent": "overheard", "slots": {}, "phrasing": 0}, language
+
+
 def user_text(domain: Domain, i: int, focus: bool = False) -> dict:
     """What a person says: an intent's phrasing with its slots, or talk that is not for the device."""
     rng = random.Random(f"user {i}")
@@ -175,9 +183,17 @@ def make_users_cheap(name: str, numbers: Numbers) -> None:
     domain, store, piper = Domain(), Store(work("teacher", name)), Piper()
     espeak, phonemes = Espeak(), Phonemes()
     for i in numbers.left(store):
+        rng, foreign = random.Random(f"{name[6:]} {i}"), random.Random(f"foreign {i}")
+        if name == "users-wide" and foreign.random() < FOREIGN:
+            labels, language = foreign_text(foreign)
+            speaker = f"{language}+{foreign.choice(['m1', 'm2', 'm4', 'm5', 'm6', 'm8', 'f1', 'f3'])}"
+            samples = espeak.say(labels["said"], speaker, foreign.randint(130, 200), foreign.randint(30, 70))
+            begin, end = trimmed(samples, espeak.rate)
+            store.add(samples, espeak.rate, voice=f"espeak:{speaker}", words=[(begin / espeak.rate * 1000, end / espeak.rate * 1000)], **labels)
+            progress(len(store.items), numbers.count)
+            continue
         labels = wide_text(domain, i) if name == "users-wide" else user_text(domain, 3_000_000 + i, focus=True)
-        rng, words = random.Random(f"{name[6:]} {i}"), " ".join(spoken(labels["text"])[0])
-        kind = rng.random()
+        words, kind = " ".join(spoken(labels["text"])[0]), rng.random()
         if kind < 0.45:
             factor = rng.choice([rng.uniform(0.78, 0.9), rng.uniform(1.12, 1.7)])
             s = piper.say(labels["text"], speed=rng.uniform(0.85, 1.25) / factor, noise=rng.uniform(0.5, 0.9))

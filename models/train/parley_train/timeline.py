@@ -132,8 +132,9 @@ class Composer:
         return line.put("channel", at, [tok.ids["<event>"], *tok.encode(text), tok.ids["<end>"]], sound)
 
     def hear(self, line: Timeline, begin: int, text: str, words: list, sound: bool) -> int:
-        """Writes the heard words of a piece whose features begin at tick `begin`; returns the tick of the last word's end."""
-        last = begin
+        """Writes the heard words of a piece whose features begin at tick `begin`; returns the tick of the last word's end. Without
+        text (another language) nothing is heard, and its one span says where the talk is."""
+        last = begin + int(words[-1][1] // TICK_MS)
         for word, (_, end) in zip(self.tok.words(text), words):
             last = begin + int(end // TICK_MS)
             line.put("heard", last + HEARD_LAG, list(word), sound)

@@ -39,7 +39,7 @@ def _session(path: str, threads: int = 1):
     return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def _trimmed(samples: np.ndarray, rate: int, threshold: float = 0.006) -> tuple[int, int]:
+def trimmed(samples: np.ndarray, rate: int, threshold: float = 0.006) -> tuple[int, int]:
     """First and last sample that can be heard."""
     loud = np.where(np.abs(samples) > threshold * max(1e-3, float(np.abs(samples).max())) / 0.5)[0]
     return (int(loud[0]), int(loud[-1])) if len(loud) else (0, len(samples))
@@ -265,7 +265,7 @@ class Espeak:
 def shared_out(samples: np.ndarray, rate: int, text: str, phonemes: Phonemes) -> Spoken:
     """Word times for a voice that does not tell them: the sounding part, divided by the words' phoneme counts."""
     words, owners = spoken(text)
-    begin, end = _trimmed(samples, rate)
+    begin, end = trimmed(samples, rate)
     lengths = np.cumsum([0] + [len(phonemes.alone(w)) + 0.6 for w in words])
     edges = (begin + (end - begin) * lengths / lengths[-1]) / rate * 1000
     return Spoken(samples, rate, _merge_owners([(float(edges[i]), float(edges[i + 1])) for i in range(len(words))], owners))
