@@ -4,6 +4,7 @@ Writes WAV files and `cases.jsonl`: what was said, by which voice, the site's fa
 `voices` (held-out voices, known phrasings), `phrasings` (known voices, held-out phrasings), `both`. Nothing here is a label from a
 recogniser. `--tones N` writes N requests whispered, shouted or in a child's voice, with the style that each asks for (`tones.jsonl`).
 Recordings of real people that installed packages carry are listed in `people.jsonl`; see people.py. `--quiet-minutes M` writes M minutes to which no answer is due (`quiet-*.wav`, listed in `quiet.jsonl`); see quiet.py.
+`--first N` begins at number N: another draw of the same, to choose by what the test set is then only to measure (`bias`).
 """
 from __future__ import annotations
 
@@ -71,11 +72,11 @@ def microphone(samples: np.ndarray, rng: np.random.Generator, loudest: float | N
     return x + (rng.standard_normal(len(x)) * 10 ** (rng.uniform(-66, -54) / 20)).astype(np.float32)
 
 
-def write_quiet(out: Path, minutes: int, speakers: Speakers, composer: Composer) -> None:
+def write_quiet(out: Path, first: int, minutes: int, speakers: Speakers, composer: Composer) -> None:
     """Goes on where it was. The site has a few facts, as a site has."""
     index = out / "quiet.jsonl"
     done = len(index.read_text().splitlines()) if index.exists() else 0
-    for i, (name, sound, kind) in enumerate(beds(done, minutes, Talk(speakers.say, speakers.espeak)), done):
+    for i, (name, sound, kind) in enumerate(beds(first + done, first + minutes, Talk(speakers.say, speakers.espeak, first)), first + done):
         write_wav(out / name, sound)
         rng = random.Random(f"quiet facts {i}")
         with open(index, "a") as f:
@@ -104,6 +105,7 @@ def write_tones(out: Path, count: int, domain: Domain, speakers: Speakers, compo
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--kokoro", type=Path, required=True)
     parser.add_argument("--tones", type=int, default=0)
@@ -114,7 +116,7 @@ def main() -> None:
     composer = Composer(domain, Tokenizer.load(work("tokenizer.json")))
     index = args.out / "cases.jsonl"
     done = len(index.read_text().splitlines()) if index.exists() else 0
-    for i in range(done, args.count):
+    for i in range(args.first + done, args.first + args.count):
         rng = random.Random(f"heldout {i}")
         group = ("voices", "phrasings", "both")[i % 3]
         kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
@@ -139,7 +141,7 @@ def main() -> None:
             print(i, group, voice, "|", e.user, flush=True)
     print(write_people(args.out, write_wav), "recordings of real people", flush=True)
     write_tones(args.out, args.tones, domain, speakers, composer)
-    write_quiet(args.out, args.quiet_minutes, speakers, composer)
+    write_quiet(args.out, args.first, args.quiet_minutes, speakers, composer)
 
 
 if __name__ == "__main__":

@@ -34,11 +34,11 @@ POOL = 60  # pieces of overheard talk; babble is made of the same
 class Talk:
     """Pieces of talk by voices that training never hears; each spoken once."""
 
-    def __init__(self, say: Callable[[str, str, random.Random], np.ndarray], espeak) -> None:
-        self.say, self.espeak, self.lines, self.pieces = say, espeak, overheard_lines("held"), {}
+    def __init__(self, say: Callable[[str, str, random.Random], np.ndarray], espeak, first: int = 0) -> None:
+        self.say, self.espeak, self.lines, self.pieces, self.first = say, espeak, overheard_lines("held"), {}, first
 
     def overheard(self, rng: random.Random) -> np.ndarray:
-        i = rng.randrange(POOL)
+        i = self.first + rng.randrange(POOL)
         if i not in self.pieces:
             own = random.Random(f"quiet talk {i}")
             x = self.say(own.choice(self.lines), own.choice(sorted(HELD_OUT)), own)
