@@ -55,6 +55,8 @@ def main() -> None:
     parser.add_argument("--golden", type=Path, required=True)
     parser.add_argument("--facts", nargs="*", default=[])
     parser.add_argument("--expect", required=True)
+    parser.add_argument("--begin", type=float, default=0.0, help="logits added to all but silence between replies (docs/bundle.md, bias)")
+    parser.add_argument("--cut", type=float, default=0.0, help="logits added to <cut> in a reply")
     parser.add_argument("--kinds", nargs="+", default=["cpu"])
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -89,7 +91,7 @@ def main() -> None:
         "depth": {"mode": "autoregressive", "codebooks": BOOKS, "where": "graph", "conditionedOn": ["hidden"]},
         "codec": {"rate": 16000, "frameRate": 12.5, "codebooks": BOOKS, "codes": CODES, "samplesPerFrame": 1280, "silentCode": CODES, "lookahead": 0},
         "frontEnd": {"rate": 16000, "kind": "waveform", "samplesPerStep": 1280},
-        "sampling": {"text": {"method": "greedy"}, "heard": {"method": "greedy"}, "codes": {"method": "gumbel", "temperature": [0.5, 0.4, 0.4, 0.4]}},
+        "sampling": {"text": {"method": "greedy", "bias": {"begin": args.begin, "cut": args.cut}}, "heard": {"method": "greedy"}, "codes": {"method": "gumbel", "temperature": [0.5, 0.4, 0.4, 0.4]}},
         "voices": {"default": "pico", "presets": [{"name": "pico", "description": "The one voice of the bundle. There is no voice cloning, by design."}]},
         "tokens": {"none": "<none>", "endOfTurn": "<eot>", "cut": "<cut>", "end": "<end>", "fact": "<fact>", "factSeparator": ":", "typed": "<typed>",
                    "event": "<event>", "call": "<call:*>", "style": "<style:*>"},
