@@ -21,6 +21,9 @@ if ! command -v debootstrap >/dev/null || ! command -v systemd-nspawn >/dev/null
 fi
 mkdir -p "$(dirname "$to")"
 rm -rf "$to.new"
-debootstrap --variant=minbase --components="$components" --include=systemd,systemd-sysv,dbus,udev "$suite" "$to.new"
+set -- "$suite" "$to.new"
+# An older debootstrap does not know the newer Ubuntu, which is made as all of them are.
+[ -e "/usr/share/debootstrap/scripts/$suite" ] || set -- "$@" http://archive.ubuntu.com/ubuntu /usr/share/debootstrap/scripts/gutsy
+debootstrap --variant=minbase --components="$components" --include=systemd,systemd-sysv,dbus,udev "$@"
 rm -f "$to.new"/var/cache/apt/archives/*.deb
 mv "$to.new" "$to"
