@@ -124,11 +124,14 @@ def wide_text(domain: Domain, i: int) -> dict:
     return {"text": text, "intent": intent, "slots": {}, "phrasing": 0}
 
 
-def foreign_text(rng: random.Random) -> tuple[dict, str]:
-    """Talk in a language that it does not speak, and the language: nothing to hear as words, nothing to answer. Those of the
+def foreign_piece(espeak: Espeak, rng: random.Random) -> tuple[np.ndarray, dict]:
+    """Talk in a language that it does not speak, and its labels: nothing to hear as words, nothing to answer. Those of the
     evaluation (quiet.py) are not among them."""
     language, said = rng.choice(lines_of("foreign.txt")).split("\t")
-    return {"text": "", "said": said, "intent": "overheard", "slots": {}, "phrasing": 0}, language
+    speaker = f"{language}+{rng.choice(['m1', 'm2', 'm4', 'm5', 'm6', 'm8', 'f1', 'f3'])}"
+    samples = espeak.say(said, speaker, rng.randint(130, 200), rng.randint(30, 70))
+    words = [tuple(at / espeak.rate * 1000 for at in trimmed(samples, espeak.rate))]
+    return samples, {"voice": f"espeak:{speaker}", "words": words, "text": "", "said": said, "intent": "overheard", "slots": {}, "phrasing": 0}
 
 
 def user_text(domain: Domain, i: int, focus: bool = False) -> dict:
@@ -185,11 +188,8 @@ def make_users_cheap(name: str, numbers: Numbers) -> None:
     for i in numbers.left(store):
         rng, foreign = random.Random(f"{name[6:]} {i}"), random.Random(f"foreign {i}")
         if name == "users-wide" and foreign.random() < FOREIGN:
-            labels, language = foreign_text(foreign)
-            speaker = f"{language}+{foreign.choice(['m1', 'm2', 'm4', 'm5', 'm6', 'm8', 'f1', 'f3'])}"
-            samples = espeak.say(labels["said"], speaker, foreign.randint(130, 200), foreign.randint(30, 70))
-            begin, end = trimmed(samples, espeak.rate)
-            store.add(samples, espeak.rate, voice=f"espeak:{speaker}", words=[(begin / espeak.rate * 1000, end / espeak.rate * 1000)], **labels)
+            samples, labels = foreign_piece(espeak, foreign)
+            store.add(samples, espeak.rate, **labels)
             progress(len(store.items), numbers.count)
             continue
         labels = wide_text(domain, i) if name == "users-wide" else user_text(domain, 3_000_000 + i, focus=True)

@@ -134,11 +134,9 @@ class Composer:
     def hear(self, line: Timeline, begin: int, text: str, words: list, sound: bool) -> int:
         """Writes the heard words of a piece whose features begin at tick `begin`; returns the tick of the last word's end. Without
         text (another language) nothing is heard, and its one span says where the talk is."""
-        last = begin + int(words[-1][1] // TICK_MS)
         for word, (_, end) in zip(self.tok.words(text), words):
-            last = begin + int(end // TICK_MS)
-            line.put("heard", last + HEARD_LAG, list(word), sound)
-        return last
+            line.put("heard", begin + int(end // TICK_MS) + HEARD_LAG, list(word), sound)
+        return begin + int(words[-1][1] // TICK_MS)
 
     def distractors(self, rng: random.Random, taken: set[str], count: int, like: str | None = None) -> list[tuple[str, str]]:
         """Other facts, half of them of the same kind as the one asked for, with other keys."""
