@@ -1,29 +1,12 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import { describe } from '../../base/errors.js'
+import { spawnChild } from './spare-child.js'
 import { FrameSplitter, encodeFrame, type Message } from './wire.js'
 
-const PROGRAM = fileURLToPath(new URL('./child.js', import.meta.url))
 /** The last words of a dying child, for the error. */
 const KEPT_STDERR = 2_000
-/** What ONNX Runtime and the GPU libraries read. Nothing else of our environment (it may hold passwords) goes to the child. */
-const ENVIRONMENT = /^(PATH|HOME|LANG|LC_|TMPDIR|TZ|LD_LIBRARY_PATH|CUDA_|NVIDIA_|ORT_|TRT_)/
-
-/** Small heaps: the model's memory is outside V8, and a step leaves little garbage. */
-export const CHILD_V8_OPTIONS: readonly string[] = ['--max-old-space-size=64', '--max-semi-space-size=2']
-/**
- * glibc: one heap for all threads, or garbage of one is not used by another (528 against 130 MB). A step's intermediates are up to
- * a few MB and come back every step, so they must stay in the heap: with the small thresholds of facts.md each is mapped and
- * unmapped anew, and a step takes twice as long (measured, docs/adr/0020). What exceeds 16 MB goes back to the system.
- */
-const MALLOC = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '8388608', MALLOC_TRIM_THRESHOLD_: '16777216' }
-
-/** The environment of a process that runs a model. */
-export function childEnvironment(): NodeJS.ProcessEnv {
-  return { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => ENVIRONMENT.test(name))), ...MALLOC }
-}
 
 export interface ChildEvents {
   message(message: Message): void
@@ -40,12 +23,9 @@ export class ModelProcess {
   #events: ChildEvents | undefined
   #stderr = ''
 
-  constructor(events: ChildEvents) {
+  constructor(events: ChildEvents, child = spawnChild()) {
     this.#events = events
-    this.#process = spawn(process.execPath, [...CHILD_V8_OPTIONS, PROGRAM], {
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-      env: childEnvironment(),
-    })
+    this.#process = child
     this.#gone = once(this.#process, 'close').catch(() => {}) // an error of the spawn is told by 'error' below
     this.#pipe = this.#process.stdio[PIPE_INDEX] as Duplex
     this.#pipe.on('data', (chunk: Buffer) => this.#read(chunk))

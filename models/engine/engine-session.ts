@@ -4,6 +4,7 @@ import type { Refusal } from '../ladder/ladder.js'
 import type { OmniSession, Said, Tick } from '../session.js'
 import { ModelProcess } from './child-process.js'
 import { EngineJobs, type Facts, type StepJob } from './jobs.js'
+import type { SpareChild } from './spare-child.js'
 import type { StepSpec } from './step-spec.js'
 import type { Telling, Told } from './text-channel.js'
 import { Watchdog } from './watchdog.js'
@@ -18,6 +19,8 @@ export interface EngineOptions {
   readonly credit?: number
   /** After each respawn: the talk and the readings are forgotten, so tell the readings again. */
   readonly onRespawn?: (respawns: number, reason: string) => void
+  /** Taken for the first child. */
+  readonly spare?: SpareChild
 }
 
 const START_MS: Record<Provider, number> = { tensorrt: 20 * 60_000, cuda: 60_000, cpu: 30_000 }
@@ -157,7 +160,7 @@ export class EngineSession implements OmniSession {
     const child: ModelProcess = new ModelProcess({
       message: message => { if (child === this.#child) this.#take(message) },
       lost: reason => { if (child === this.#child) this.#lost(reason) },
-    })
+    }, this.#options.spare?.take())
     this.#child = child
     this.#watchdog.startup(this.#startMs('cpu'))
     child.send({ type: 'open', spec: this.#spec })

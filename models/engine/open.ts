@@ -11,7 +11,7 @@ import { InProcessSession } from './in-process.js'
 import { stepSpecOf, type StepSpec, type StepSpecOptions } from './step-spec.js'
 import { TickHost } from './tick-host.js'
 
-export interface OpenOptions extends EngineOptions, Omit<StepSpecOptions, 'factFolder'>, LoadOptions {
+export interface OpenOptions extends EngineOptions, Omit<StepSpecOptions, 'factFolder' | 'graphFolder'>, LoadOptions {
   /** Whether the keys and values of facts are kept in the cache folder, so that the next start need not read them. Default true. */
   readonly keepFacts?: boolean
   /**
@@ -39,8 +39,9 @@ export async function openSession(bundle: string | Bundle, options: OpenOptions 
 }
 
 async function openOn(loaded: Bundle, options: OpenOptions, refused: readonly Refusal[]): Promise<EngineSession> {
-  const factFolder = join(options.cacheFolder ?? cacheFolder(), 'facts')
-  let spec = stepSpecOf(loaded, { ...options, ...(options.keepFacts !== false && { factFolder }) })
+  const cache = options.cacheFolder ?? cacheFolder()
+  const factFolder = join(cache, 'facts')
+  let spec = stepSpecOf(loaded, { ...options, graphFolder: join(cache, 'graphs'), ...(options.keepFacts !== false && { factFolder }) })
   const failed: Refusal[] = [...refused]
   for (;;) {
     const session = new EngineSession(spec, options, failed)

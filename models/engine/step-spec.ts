@@ -32,6 +32,7 @@ export interface StepSpec {
   readonly tokens: StepTokens
   /** Where the keys and values of facts are kept from one start to the next; undefined: they are not. */
   readonly factFolder: string | undefined
+  readonly graphFolder: string | undefined
   /** A folder with an ONNX Runtime of the owner's; undefined: the package's. */
   readonly onnxruntime: string | undefined
   /** Of the noise; the same seed and the same input give the same reply. */
@@ -58,6 +59,8 @@ export interface StepSpecOptions {
   readonly seed?: number
   /** Where the keys and values of facts are kept from one start to the next; default: nowhere. */
   readonly factFolder?: string
+  /** Where the CPU's graph is kept as ONNX Runtime rewrote it, from one start to the next; default: nowhere. */
+  readonly graphFolder?: string
   /** A folder with an ONNX Runtime that was built for this device; default: the package's, which is for the CPU. */
   readonly onnxruntime?: string
   /** The wrapper of a ready engine (EngineCache.find), loaded in the place of the graph on the TensorRT rung. */
@@ -104,6 +107,7 @@ export function stepSpecOf(bundle: Bundle, options: StepSpecOptions = {}): StepS
     tools: m.tools,
     tokens: m.tokens as StepTokens, // cross-check-tick.ts made sure that each is a piece
     factFolder: options.factFolder,
+    graphFolder: options.graphFolder,
     onnxruntime: options.onnxruntime,
     seed: options.seed ?? 1,
   }

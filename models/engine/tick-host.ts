@@ -69,7 +69,7 @@ export class TickHost {
     const tensors = new StepTensors(spec)
     tensors.setTextMask(new Float32Array(spec.vocabulary))
     const climbed = await climb(spec.rungs, async rung => {
-      const graph = await backend.create(rung.file, rung.provider)
+      const graph = await backend.create(rung.file, rung.provider, spec.graphFolder === undefined ? {} : { keep: { folder: spec.graphFolder, sha256: rung.sha256 } })
       try {
         tensors.check(graph, spec)
         await graph.run(tensors.feeds) // a provider may load a graph and still not run it

@@ -1,4 +1,5 @@
 import type { Tensor } from 'onnxruntime-common'
+import type { Keep } from './prepared-graph.js'
 
 /** From the fastest to the one that always works. */
 export const PROVIDERS = ['tensorrt', 'cuda', 'cpu'] as const
@@ -25,6 +26,8 @@ export interface GraphSession {
 export interface CreateOptions {
   /** Where the profile goes; its name gets a date appended. */
   readonly profile?: string
+  /** On the CPU: where the graph is kept as it was rewritten for it, so that the next start is faster. Default: nowhere. */
+  readonly keep?: Keep
 }
 
 /** What the ladder and the engine need of ONNX Runtime; replaced in tests, so that every rung can be refused without a GPU. */

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import type { InferenceSession } from 'onnxruntime-common'
 import { ParleyError } from '../../base/errors.js'
 import type { Backend, CreateOptions, Feeds, GraphSession, Provider, TensorShape } from './backend.js'
+import { PreparedGraph } from './prepared-graph.js'
 
 const require = createRequire(import.meta.url)
 
@@ -25,7 +26,14 @@ export function ortBackend(own?: string): Backend {
     async create(path: string, provider: Provider, options: CreateOptions = {}): Promise<GraphSession> {
       needProvider(provider, own)
       const ort = own === undefined ? (require('onnxruntime-node') as Ort) : ownOrt(own)
-      return new OrtSession(await ort.InferenceSession.create(path, sessionOptions(provider, options)))
+      const settings = sessionOptions(provider, options)
+      if (provider !== 'cpu' || !options.keep) return new OrtSession(await ort.InferenceSession.create(path, settings))
+      const prepared = new PreparedGraph(options.keep, JSON.stringify([this.version, settings]))
+      return new OrtSession(await prepared.open(path, ({ file, rewritten, write }) => ort.InferenceSession.create(file, {
+        ...settings,
+        ...(rewritten ? { graphOptimizationLevel: 'disabled' } : {}),
+        ...(write === undefined ? {} : { optimizedModelFilePath: write }),
+      })))
     },
   }
 }

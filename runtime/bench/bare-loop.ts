@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { withTimeout } from '../../base/abort.js'
 import { ParleyError } from '../../base/errors.js'
 import { kill } from '../../base/kill.js'
-import { childEnvironment, CHILD_V8_OPTIONS } from '../../models/engine/child-process.js'
+import { childEnvironment, CHILD_V8_OPTIONS } from '../../models/engine/spare-child.js'
 
 const PROGRAM = fileURLToPath(new URL('./bare-child.js', import.meta.url))
 /** Loading takes seconds at most, and so does a block of steps. */

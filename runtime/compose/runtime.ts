@@ -16,7 +16,6 @@ import { LiveClock } from '../conversation/live.js'
 import type { Config } from '../config/schema.js'
 import { factLines, readingsOf } from '../config/site.js'
 import { HealthMonitor, type HealthReport, type Progress } from '../health/health.js'
-import { MqttPublisher } from '../mqtt/publisher.js'
 import { gated } from './echo.js'
 import { HeatWatch } from './heat.js'
 import { openMicrophone, openSpeaker } from './open-sound.js'
@@ -102,7 +101,8 @@ export class Runtime implements AsyncDisposable {
   async #open(): Promise<void> {
     const { config, log } = this.#options
     const plain = { clock: systemClock, log, signal: this.#closing.signal }
-    const mqtt = config.mqtt ? this.#keep(await MqttPublisher.open(config.mqtt, log)) : undefined
+    // Its library is read only where it is used: a quarter of a start's time.
+    const mqtt = config.mqtt ? this.#keep(await (await import('../mqtt/publisher.js')).MqttPublisher.open(config.mqtt, log)) : undefined
     const host: PublishingHost = mqtt ? { ...plain, publish: mqtt.publish } : plain
     // All at the same time: the slowest alone decides how long the start takes. Each is closed also when another one fails.
     const [session, microphone, actuator] = await this.#all(

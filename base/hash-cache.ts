@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { createReadStream, type Stats } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cacheFolder } from '../../base/cache-folder.js'
-import { writeFileAtomic } from '../../base/files.js'
+import { cacheFolder } from './cache-folder.js'
+import { writeFileAtomic } from './files.js'
 
 /** Old entries go when there are more: a device sees tens of bundles in its life. */
 const MAX_ENTRIES = 2_000
