@@ -43,17 +43,19 @@ export interface Budget {
   readonly stepMs: number
   /** Pictures are left out first: nobody hears that. */
   readonly images: boolean
+  /** The model is spared ticks in which there is nothing to hear and nothing to do. */
+  readonly doze: boolean
   readonly reason?: string
 }
 
 /** So far below the limit we give way on our own, °C: the heat of the next minute is in the chip already. */
 const MARGIN = 5
-const FULL: Budget = { stepMs: 60, images: true }
+const FULL: Budget = { stepMs: 60, images: true, doze: false }
 
 /** Less work before the chip takes the work away: a step that comes late breaks a word. */
 export function budget({ temperature, throttleAt, throttled }: Thermal): Budget {
-  if (throttled) return { stepMs: 40, images: false, reason: 'the chip is slowed by its heat or its power limit' }
+  if (throttled) return { stepMs: 40, images: false, doze: true, reason: 'the chip is slowed by its heat or its power limit' }
   if (temperature === undefined || throttleAt === undefined || temperature < throttleAt - MARGIN) return FULL
   if (temperature < throttleAt - 2) return { ...FULL, images: false, reason: `${temperature} °C, it slows at ${throttleAt}` }
-  return { stepMs: 50, images: false, reason: `${temperature} °C, it slows at ${throttleAt}` }
+  return { stepMs: 50, images: false, doze: true, reason: `${temperature} °C, it slows at ${throttleAt}` }
 }

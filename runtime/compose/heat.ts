@@ -18,8 +18,8 @@ export interface HeatParts {
 }
 
 /**
- * Gives way to heat before the chip takes the work away by itself and breaks a word: first the camera rests, then less time is
- * allowed for a step; steps that need more than that make the device unwell while it still speaks well.
+ * Gives way to heat before the chip takes the work away by itself and breaks a word: first the camera rests, then the model dozes
+ * while nobody speaks and less time is allowed for a step; steps that need more make the device unwell while it still speaks well.
  */
 export class HeatWatch {
   readonly name = 'heat'
@@ -69,6 +69,6 @@ export class HeatWatch {
     this.#budget = now
     this.#lookedAt = this.#parts.clock.now()
     if (before.images !== now.images) this.#parts.rest(!now.images)
-    if (before.stepMs !== now.stepMs || before.images !== now.images) this.#parts.log.warn({ ...now }, now.reason === undefined ? 'cool again: all of the tick may be used' : 'hot: the camera rests and a step may take less')
+    if (before.stepMs !== now.stepMs || before.images !== now.images) this.#parts.log.warn({ ...now }, now.reason === undefined ? 'cool again: all of the tick may be used' : now.doze ? 'hot: the camera rests, the model dozes in silence and a step may take less' : 'warm: the camera rests')
   }
 }

@@ -118,7 +118,7 @@ export class Runtime implements AsyncDisposable {
     const conversation = new Conversation({ session, speaker, actuator, knowledge, clock: systemClock, settings: config, onEvent: this.#options.onEvent })
     this.#conversation = conversation
     for (const reading of readingsOf(config.readings)) this.#tell(reading)
-    const clock = new LiveClock({ conversation, session, frames: gated(microphone.frames(), speaker, config.echo.mode), clock: systemClock, settings: config.conversation })
+    const clock = new LiveClock({ conversation, session, frames: gated(microphone.frames(), speaker, config.echo.mode), clock: systemClock, settings: config.conversation, spare: () => this.heat.budget.doze })
     this.#running = clock.run(this.#closing.signal)
     const { sensors, camera } = await this.#openSenses(host)
     this.#camera = camera

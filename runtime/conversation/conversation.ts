@@ -15,6 +15,9 @@ import { StepTimes, round } from './statistics.js'
 import { Stepper, type Trouble } from './stepper.js'
 import { Turn, type Ended } from './turn.js'
 
+/** 10 s, after which silence is forgotten (ADR 0023): what is left out then is missed by nothing. */
+const IDLE_TICKS = 125
+
 /** A model that tells a typed turn from something that happened; one that cannot takes both as the latter. */
 export interface Model extends OmniSession {
   tell(line: string, kind?: 'event' | 'typed' | 'say'): void
@@ -57,6 +60,8 @@ export class Conversation {
   #respawns: number
   #origin: number | undefined
   #quietTicks = 0
+  /** As `quietTicks`, since it was last told something. */
+  #idleTicks = 0
   #lostTicks = 0
   #lostInAll = 0
   #answered: unknown
@@ -86,6 +91,11 @@ export class Conversation {
   /** Ticks in a row in which the model gave nothing. */
   get quietTicks(): number {
     return this.#quietTicks
+  }
+
+  /** Whether the model has had nothing to do for ten seconds, and nobody speaks in this tick either. */
+  idleIn(tick: Tick): boolean {
+    return this.#idleTicks >= IDLE_TICKS && !this.#turn && !this.busy && !this.meter.speaking && this.meter.quiet(tick.audio)
   }
 
   /** True while sound is to be heard or a call is running. */
@@ -145,6 +155,7 @@ export class Conversation {
   /** A sensor's value or an event: the model reads it. What is measured is known until it is measured anew. */
   tell(reading: Omit<Reading, 'at'>): void {
     const { source, value, unit } = reading
+    this.#idleTicks = 0
     if (typeof value === 'number') this.#parts.knowledge.measure(source, value)
     else this.#parts.session.tell(`${source} ${value}`)
     this.#emit({ at: this.#now(), type: 'reading', source, value, ...(unit === undefined ? {} : { unit }) })
@@ -153,12 +164,14 @@ export class Conversation {
   /** A typed turn, as if it had been said. */
   type(text: string): void {
     this.#typedAt = this.#parts.clock.now()
+    this.#idleTicks = 0
     this.#parts.session.tell(text, 'typed')
   }
 
   /** Words for the model to say as they are. What it then says was asked for, as an answer to a typed turn is. */
   say(text: string): void {
     this.#typedAt = this.#parts.clock.now()
+    this.#idleTicks = 0
     this.#parts.session.tell(text, 'say')
   }
 
@@ -202,6 +215,7 @@ export class Conversation {
     if (this.#hushing) return
     const gives = said.speech !== undefined || said.text !== '' || said.call !== undefined || said.mark !== undefined
     this.#quietTicks = gives ? 0 : this.#quietTicks + 1
+    this.#idleTicks = gives || said.heard !== '' ? 0 : this.#idleTicks + 1
     const endsAt = said.at + (1000 * this.#parts.session.tickSamples) / this.#parts.session.inputRate
     if (this.#startsAnew(said)) {
       this.#endTurn('end')

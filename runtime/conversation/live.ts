@@ -4,6 +4,7 @@ import { describe } from '../../base/errors.js'
 import type { AudioFrame } from '../../base/frames.js'
 import type { OmniSession, Tick } from '../../models/session.js'
 import type { Conversation } from './conversation.js'
+import { Doze } from './doze.js'
 import type { ConversationSettings } from './settings.js'
 import { TickAssembler } from './tick-assembler.js'
 
@@ -19,6 +20,8 @@ export interface LiveParts {
   readonly frames: AsyncIterable<GatedFrame>
   readonly clock: Clock
   readonly settings: ConversationSettings
+  /** Whether the model should be spared ticks in which it has nothing to do; default: never. */
+  readonly spare?: () => boolean
 }
 
 /** How often the clock looks whether the microphone still gives anything, ms. */
@@ -32,6 +35,7 @@ export class LiveClock {
   readonly #parts: LiveParts
   readonly #assembler: TickAssembler
   readonly #queue: BoundedQueue<Tick>
+  readonly #doze = new Doze()
   #skipped = 0
   #wake: (() => void) | undefined
   #lastFrameAt: number
@@ -107,10 +111,15 @@ export class LiveClock {
   async #step(): Promise<void> {
     for (;;) {
       const tick = this.#queue.shift()
-      if (tick) await this.#parts.conversation.tick(tick)
+      if (tick) await this.#take(tick)
       else if (this.#over) return
       else await new Promise<void>(resolve => { this.#wake = resolve })
     }
+  }
+
+  async #take(tick: Tick): Promise<void> {
+    const { conversation, spare } = this.#parts
+    for (const due of this.#doze.due(tick, spare?.() === true && conversation.idleIn(tick))) await conversation.tick(due)
   }
 
   #end(): void {

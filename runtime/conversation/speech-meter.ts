@@ -2,6 +2,8 @@ import type { AudioFrame } from '../../base/frames.js'
 
 /** Loud is this far above the room's floor, dB. */
 const OVER_FLOOR_DB = 12
+/** Nothing but the room: its hiss swings by some dB around what its softest moments make the floor. */
+const ROOM_DB = 6
 /** Softer than this is never speech that a microphone was meant to hear, dB of full scale. */
 const LEAST_DB = -52
 /** Digital silence is no floor: the first hiss of a real room would be speech. */
@@ -41,6 +43,11 @@ export class SpeechMeter {
 
   get speaking(): boolean {
     return this.#speaking
+  }
+
+  /** Whether nothing but the room is in it. */
+  quiet(samples: Float32Array): boolean {
+    return levelDb(samples) < this.#floor + ROOM_DB
   }
 
   /** Takes each frame in order. `own`: the echo gate found only our own voice in it. */

@@ -57,10 +57,10 @@ t.test('a fan at work is no throttling, a slowed processor is', async t => {
   t.equal((await readThermal((await orin(t, { 'sys/class/thermal/cooling_device1/cur_state': '2' })).machine)).throttled, true)
 })
 
-t.test('heat takes pictures away first, then time, and all of it before the chip throttles', async t => {
+t.test('heat takes pictures away first, then the steps of silence and time, and all of it before the chip throttles', async t => {
   const at = (temperature: number): ReturnType<typeof budget> => budget({ temperature, throttleAt: 99, throttled: false, powerMode: '25W' })
-  t.same([60, 94.5, 98].map(c => [at(c).stepMs, at(c).images]), [[60, true], [60, false], [50, false]])
-  t.match(budget({ temperature: 60, throttleAt: 99, throttled: true, powerMode: '7W' }), { stepMs: 40, images: false })
+  t.same([60, 94.5, 98].map(c => [at(c).stepMs, at(c).images, at(c).doze]), [[60, true, false], [60, false, false], [50, false, true]])
+  t.match(budget({ temperature: 60, throttleAt: 99, throttled: true, powerMode: '7W' }), { stepMs: 40, images: false, doze: true })
   t.match(budget({ temperature: undefined, throttleAt: undefined, throttled: false, powerMode: undefined }), { stepMs: 60 }, 'unknown is not hot')
 })
 
