@@ -31,7 +31,10 @@ export function crossCheck(m: Manifest, complain: Complain): void {
     if (s.embed.how === 'scatter') graph(`${at}.graph`, s.embed.graph)
     if (s.embed.how === 'scatter' && m.combine !== 'scatter') complain('combine', `stream ${s.name} is scattered, so expected scatter`)
   })
-  for (const name of Object.keys(m.sampling)) stream(`sampling.${name}`, name)
+  for (const [name, { bias }] of Object.entries(m.sampling)) {
+    stream(`sampling.${name}`, name)
+    if (bias && m.streams.find(s => s.name === name)?.carries !== 'text-out') complain(`sampling.${name}.bias`, 'only the stream of what is said has one')
+  }
   m.schedule.switch.forEach((s, i) => { stream(`schedule.switch.${i}.stream`, s.stream); stream(`schedule.switch.${i}.to`, s.to) })
   m.schedule.stop.forEach((s, i) => stream(`schedule.stop.${i}.stream`, s.stream))
   const { schedule, depth, codec } = m

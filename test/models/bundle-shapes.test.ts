@@ -45,6 +45,7 @@ t.test('what a schema cannot say is checked: the field and the reason are named'
     [/golden\.expect\.tool\.name: there is no tool fly/, m => { m['golden'].expect.tool = { name: 'fly' } }],
     [/schedule\.stop\.0\.stream: there is no stream song/, m => { m['schedule'].stop[0].stream = 'song' }],
     [/golden\.expect: expected words or a tool/, m => { m['golden'].expect = {} }],
+    [/sampling\.codes\.bias: only the stream of what is said/, m => { m['sampling'].codes.bias = { begin: 0, cut: 1 } }],
     [/temperature: expected 4/, m => { m['sampling'].codes.temperature = [1] }],
   ]
   for (const [expected, spoil] of cases) {

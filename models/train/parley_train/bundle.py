@@ -9,8 +9,10 @@ import argparse
 import hashlib
 import json
 import shutil
+import wave
 from pathlib import Path
 
+import numpy as np
 import onnx
 
 from .codec import BOOKS, CODES
@@ -48,6 +50,18 @@ def states(graph: onnx.GraphProto, layers: int) -> list[dict]:
     return out
 
 
+def without_lead(source: Path, target: Path, keep: float = 0.08, floor: int = 100) -> None:
+    """A copy that begins `keep` seconds before its first sample over `floor` of 32,768: each start plays it, and waits for it."""
+    with wave.open(str(source)) as f:
+        form, samples = f.getparams(), np.frombuffer(f.readframes(f.getnframes()), np.int16)
+    if form.nchannels != 1 or form.sampwidth != 2:
+        raise SystemExit(f"{source}: expected one channel of 16 bits")
+    first = int(np.argmax(np.abs(samples.astype(np.int32)) > floor))
+    with wave.open(str(target), "wb") as f:
+        f.setparams(form)
+        f.writeframes(samples[max(0, first - int(keep * form.framerate)):].tobytes())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, default=BUNDLE)
@@ -65,7 +79,7 @@ def main() -> None:
         shutil.copy(work(f"step.{kind}.onnx"), args.out / f"step.{kind}.onnx")
         names.append(f"step.{kind}.onnx")
     shutil.copy(work("tokenizer.json"), args.out / "tokenizer.json")
-    shutil.copy(args.golden, args.out / "golden.wav")
+    without_lead(args.golden, args.out / "golden.wav")
     shutil.copy(TRAIN / "NOTICE", args.out / "NOTICE")  # goes wherever the weights go
     names += ["tokenizer.json", "golden.wav", "NOTICE"]
     graph = onnx.load(str(args.out / f"step.{args.kinds[0]}.onnx")).graph
