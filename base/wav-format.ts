@@ -40,10 +40,12 @@ export async function parseWav(size: number, read: ReadAt): Promise<WavFormat> {
   const head = await view(read, 0, 12)
   if (head.byteLength < 12) throw refuse(`${size} bytes are too few for a header`, 'wav-truncated')
   const magic = text(head, 0)
-  if (magic === 'RF64' || magic === 'BW64') throw refuse(`${magic} (the format for files over 4 GB)`)
-  if (magic !== 'RIFF' || text(head, 8) !== 'WAVE') throw refuse('it does not begin with RIFF … WAVE')
+  const long = magic === 'RF64' || magic === 'BW64'
+  if ((magic !== 'RIFF' && !long) || text(head, 8) !== 'WAVE') throw refuse('it does not begin with RIFF … WAVE')
 
   let format: Omit<WavFormat, 'dataAt' | 'frames'> | undefined
+  /** What a file over 4 GB says of its sound in a chunk of its own (EBU Tech 3306). */
+  let longData: number | undefined
   let at = 12
   for (let n = 0; n < MAX_CHUNKS; n++) {
     const chunk = await view(read, at, 8)
@@ -53,13 +55,18 @@ export async function parseWav(size: number, read: ReadAt): Promise<WavFormat> {
     at += 8
     if (name === 'data') {
       if (!format) throw refuse('the sound comes before its format')
-      return { ...format, dataAt: at, frames: countFrames(length, size - at, format) }
+      if (long && length === 0xffffffff && longData === undefined) throw refuse('its ds64 chunk is missing')
+      return { ...format, dataAt: at, frames: long && length === 0xffffffff ? countFrames(longData ?? 0, size - at, format, Infinity) : countFrames(length, size - at, format) }
     }
     if (name === 'fmt ') {
       if (length < 16 || length > MAX_FORMAT_CHUNK) throw refuse(`its format chunk claims ${length} bytes`)
       const body = await view(read, at, length)
       if (body.byteLength < length) throw refuse('it ends inside its format', 'wav-truncated')
       format = parseFormat(body)
+    } else if (long && name === 'ds64') {
+      const body = await view(read, at, Math.min(length, 28))
+      if (body.byteLength < 16) throw refuse('its ds64 chunk is cut short', 'wav-truncated')
+      longData = Number(body.getBigUint64(8, true))
     } else if (at + length > size) {
       throw refuse(`its chunk ${JSON.stringify(name)} claims ${length} bytes, and ${size - at} are left`, 'wav-truncated')
     }
@@ -91,10 +98,10 @@ function parseFormat(body: DataView): Omit<WavFormat, 'dataAt' | 'frames'> {
   return { rate, channels, bits: bits as WavFormat['bits'], float }
 }
 
-function countFrames(claimed: number, left: number, format: Pick<WavFormat, 'channels' | 'bits'>): number {
+function countFrames(claimed: number, left: number, format: Pick<WavFormat, 'channels' | 'bits'>, unknown = UNKNOWN_LENGTH): number {
   // Silence would be an answer, too, and a wrong one: the length is written last.
   if (claimed === 0 && left > 0) throw refuse(`its header tells of no sound, and ${left} bytes follow: whoever wrote it was stopped`, 'wav-truncated', 'Mend it, for example: sox --ignore-length in.wav out.wav')
-  if (claimed > left && claimed < UNKNOWN_LENGTH) throw refuse(`its sound claims ${claimed} bytes, and ${left} are left`, 'wav-truncated')
+  if (claimed > left && claimed < unknown) throw refuse(`its sound claims ${claimed} bytes, and ${left} are left`, 'wav-truncated')
   return Math.floor(Math.min(claimed, left) / ((format.channels * format.bits) / 8))
 }
 

@@ -8,6 +8,21 @@ import { wavBytes, type WavShape } from './wav-bytes.js'
 const shape = Float32Array.from({ length: 300 }, (_, i) => Math.sin(i))
 const good = wavBytes(shape, { channels: 2 })
 
+/** The same as a file over 4 GB would say it (EBU Tech 3306): the length in a chunk of its own. */
+function long(wav: Buffer, dataBytes: number | undefined): Buffer {
+  const out = Buffer.concat([Buffer.from('RF64\xff\xff\xff\xffWAVE', 'latin1'), dataBytes === undefined ? Buffer.alloc(0) : ds64(dataBytes), wav.subarray(12)])
+  out.writeUInt32LE(0xffffffff, out.indexOf('data') + 4)
+  return out
+}
+
+function ds64(dataBytes: number): Buffer {
+  const chunk = Buffer.alloc(36)
+  chunk.write('ds64')
+  chunk.writeUInt32LE(28, 4)
+  chunk.writeBigUInt64LE(BigInt(dataBytes), 16)
+  return chunk
+}
+
 async function refusal(bytes: Uint8Array): Promise<ParleyError | undefined> {
   try {
     await decodeWav(bytes)
@@ -21,7 +36,9 @@ async function refusal(bytes: Uint8Array): Promise<ParleyError | undefined> {
 const bad: [string, Buffer, RegExp][] = [
   ['an empty file', Buffer.alloc(0), /0 bytes are too few/],
   ['text', Buffer.from('#!/bin/sh\necho this is not sound\n'), /does not begin with RIFF/],
-  ['RF64', Buffer.concat([Buffer.from('RF64'), good.subarray(4)]), /RF64/],
+  ['RF64 without its length', long(good, undefined), /ds64 chunk is missing/],
+  ['RF64 that was cut', long(good, 2 ** 40), /claims 1099511627776 bytes, and 1200 are left/],
+  ['RF64 whose writer was stopped', long(good, 0), /tells of no sound/],
   ['a cut header', good.subarray(0, 30), /ends inside its format/],
   ['a cut data chunk', good.subarray(0, good.length - 200), /its sound claims 1200 bytes, and 1000 are left/],
   ['no data chunk', good.subarray(0, 36), /ends before its sound/],
@@ -40,6 +57,11 @@ const bad: [string, Buffer, RegExp][] = [
 for (const [name, bytes, why] of bad) {
   t.test(`refuses ${name}, and says so`, async t => t.match((await refusal(bytes))?.message, why))
 }
+
+t.test('a file in the format for more than 4 GB is read like any other', async t => {
+  t.same(await decodeWav(long(good, 1_200)), await decodeWav(good))
+  t.equal((await decodeWav(long(good, 400))).samples.length, 100, 'what stands behind its sound is none')
+})
 
 t.test('5,000 damaged files are read or refused with a WAV error, and nothing else happens', async t => {
   let seed = 42
