@@ -76,7 +76,11 @@ function checkStates(where: string, g: GraphSpec, complain: Complain): void {
     if (growing !== (s.kind === 'kv-grow' ? 1 : 0)) complain(`${at}.shape`, s.kind === 'kv-grow' ? 'expected one axis "grow"' : 'only kv-grow may grow')
     if (s.reset === 'fact' && s.kind.startsWith('kv-')) complain(`${at}.reset`, `a ${s.kind} is the memory of facts itself; only conv, overlap and counter can begin anew with each fact`)
     if (s.reset === 'fact' && !g.context?.facts) complain(`${at}.reset`, 'only a graph whose context has slots for facts reads facts')
-    if (s.kind === 'kv-ring' && (s.slotAxis === undefined || s.slotAxis >= s.shape.length)) complain(`${at}.slotAxis`, `expected an axis of its shape, 0 to ${s.shape.length - 1}`)
+    if (s.kind !== 'kv-ring' && s.kind !== 'ring') return
+    if (s.slotAxis === undefined || s.slotAxis >= s.shape.length) return complain(`${at}.slotAxis`, `expected an axis of its shape, 0 to ${s.shape.length - 1}`)
+    if (s.kind === 'kv-ring') return
+    if (s.reset !== 'session') complain(`${at}.reset`, 'a ring goes round for a whole session')
+    if (s.slots === undefined || Number(s.shape[s.slotAxis]) % s.slots !== 0) complain(`${at}.slots`, `expected a divisor of ${s.shape[s.slotAxis]}, so that each run's lie together`)
   })
 }
 

@@ -12,18 +12,21 @@ export const State = z.strictObject({
   shape: z.array(z.union([Dim, z.literal('grow')])).min(1).max(8),
   /**
    * kv-ring: fixed size, the host writes `output[slice]` into the slot of this step. kv-grow: replaced by its longer self.
+   * ring: fixed size, the host writes the `slots` of `output` over the oldest ones; the graph must not care about their order.
    * conv: a history of inputs. overlap: samples that the next frame adds to. counter: a position or a phase.
    */
-  kind: z.enum(['kv-ring', 'kv-grow', 'conv', 'overlap', 'counter']),
+  kind: z.enum(['kv-ring', 'kv-grow', 'ring', 'conv', 'overlap', 'counter']),
   /**
    * When it goes back to zeros. `tick`: never kept, `turn`: whenever the model is silent, `session`: only at the start. `fact`: at the
    * first token of every fact; it goes from one fact step to the next, and ticks neither see nor change it.
    */
   reset: z.enum(['tick', 'turn', 'session', 'fact'], 'expected tick, turn, session or fact: when it goes back to zeros'),
-  /** kv-ring: the axis of `shape` that counts slots. */
+  /** kv-ring, ring: the axis of `shape` that counts slots. */
   slotAxis: z.int().min(0).max(7).optional(),
   /** kv-ring: which row of the output's first axis is this tensor's, where one output holds all layers. */
   slice: z.int().min(0).max(1_000).optional(),
+  /** ring: how many slots each run gives. */
+  slots: Count.optional(),
 })
 
 /** One ONNX file for a class of provider. `trt` is also what CUDA runs; `any` is for all without their own. */

@@ -3,6 +3,7 @@ import type { Tensor } from 'onnxruntime-common'
 import { ParleyError } from '../../base/errors.js'
 import type { Feeds, GraphSession } from '../ladder/backend.js'
 import { KvRing } from './ring.js'
+import { SlotRing } from './slot-ring.js'
 import type { StepSpec } from './step-spec.js'
 
 // the CommonJS copy that the native binding itself loads: a second one would cost memory for nothing
@@ -34,6 +35,7 @@ export class StepTensors {
   readonly #codes: Int32Array
   /** Fed back by ticks. */
   readonly #fed: Fed[] = []
+  readonly #rings: { readonly output: string; readonly ring: SlotRing }[] = []
   /** Fed back by fact steps, and zeros for ticks. */
   readonly #factFed: Fed[] = []
   readonly #mask: Tensor
@@ -63,6 +65,8 @@ export class StepTensors {
         this.ring.add(data, columns, state.slice ?? 0)
         if (columns) keys = state.output
         else values = state.output
+      } else if (state.kind === 'ring') {
+        this.#rings.push({ output: state.output, ring: new SlotRing(data, state.shape as number[], state.slotAxis ?? 0, state.slots ?? 1) })
       } else if (state.reset !== 'tick') {
         const list = state.reset === 'fact' ? this.#factFed : this.#fed
         list.push({ output: state.output, data, reset: state.reset })
@@ -112,11 +116,13 @@ export class StepTensors {
         state.data.set(outputs[state.output]?.data as Float32Array)
       }
     }
+    for (const { output, ring } of this.#rings) ring.write(outputs[output]?.data as Float32Array)
     this.#turnDirty = speaking
   }
 
   resetStates(): void {
     for (const state of this.#fed) state.data.fill(0)
+    for (const { ring } of this.#rings) ring.clear()
     this.#turnDirty = false
   }
 
@@ -131,8 +137,13 @@ export class StepTensors {
       if (input.type !== tensor.type || found !== tensor.dims.join(' × ')) throw mismatch(`its input ${name} is ${input.type} ${found}, and the manifest gives ${tensor.type} ${tensor.dims.join(' × ')}`)
     }
     for (const extra of inputs.keys()) throw mismatch(`it has an input ${extra} that the manifest does not know`)
-    const outputs = new Set(graph.outputs.map(o => o.name))
+    const outputs = new Map(graph.outputs.map(o => [o.name, o]))
     for (const name of ['text', 'heard', 'codes', 'speech', ...spec.states.map(s => s.output)]) if (!outputs.has(name)) throw mismatch(`it has no output ${name}`)
+    for (const s of spec.states) {
+      const found = outputs.get(s.output)?.shape.join(' × ')
+      const want = s.shape.map((d, axis) => (axis === s.slotAxis ? s.slots : d)).join(' × ')
+      if (s.kind === 'ring' && found !== want) throw mismatch(`its output ${s.output} is ${found}, and the manifest gives ${want}`)
+    }
   }
 
   #float(name: string, shape: readonly number[]): Float32Array {

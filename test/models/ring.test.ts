@@ -80,6 +80,25 @@ t.test('a state of facts is not seen by ticks, and reading facts leaves the stat
   t.same(told.slice(7, 9), [0, 0], 'the fact trace is zeros')
 })
 
+t.test('a ring: what is new lies over the oldest, nothing else moves; facts leave it alone, a reset empties it', async t => {
+  await using session = await openInProcess(bundle.folder, options)
+  const past = async (level: number): Promise<number[]> => [...((await session.step(tick(0, { speak: true, level }))).speech as Float32Array).subarray(ATTENDED + 9, ATTENDED + 21)]
+  t.same(await past(1), Array(12).fill(0))
+  t.same(await past(2), [1, -1, 0, 0, 0, 0, 10, -10, 0, 0, 0, 0])
+  await session.setFacts(['battery: 9'])
+  t.same(await past(3), [1, -1, 2, -2, 0, 0, 10, -10, 20, -20, 0, 0])
+  await past(4)
+  t.same(await past(5), [4, -4, 2, -2, 3, -3, 40, -40, 20, -20, 30, -30])
+  await session.reset()
+  t.same(await past(6), Array(12).fill(0))
+  t.same(await past(7), [6, -6, 0, 0, 0, 0, 60, -60, 0, 0, 0, 0], 'it begins at its beginning again')
+})
+
+t.test('a graph whose ring gives another number of slots than the manifest says is refused', async t => {
+  await using wrong = await tinyBundle(manifest => { const state = manifest.graphs['step']?.states.find(s => s.name === 'past'); if (state) state.slots = 3 })
+  await t.rejects(openInProcess(wrong.folder, options), { message: /output past_new is 1 × 2 × 2, and the manifest gives 1 × 2 × 3/ })
+})
+
 t.test('facts that do not fit are refused, and the old ones stay', async t => {
   await using session = await openInProcess(bundle.folder, options)
   await session.setFacts(['battery: 9'])

@@ -87,6 +87,7 @@ function tinyManifest(files: Manifest['files']): Manifest {
           { name: 'ear', output: 'ear_new', dtype: 'float32', shape: [1, 3], kind: 'conv', reset: 'session' },
           { name: 'codec', output: 'codec_new', dtype: 'float32', shape: [1, 1], kind: 'counter', reset: 'turn' },
           { name: 'fact_trace', output: 'fact_trace_new', dtype: 'float32', shape: [1, 2], kind: 'conv', reset: 'fact' },
+          { name: 'past', output: 'past_new', dtype: 'float32', shape: [1, 2, 6], kind: 'ring', reset: 'session', slotAxis: 2, slots: 2 },
         ],
       },
     },

@@ -4,7 +4,7 @@ import { Random } from '../../models/engine/random.js'
 
 /** Sizes of the tiny step graph. */
 export const TINY = { layers: 2, heads: 2, headSize: 8, facts: 16, stream: 24, codebooks: 4, codes: 16, samples: 1280 } as const
-/** Floats of `speech`, in order: attention of each layer, the ear's state, the codec's count, live, noise[0], text_in, the fact trace, then zeros. */
+/** Floats of `speech`, in order: attention of each layer, the ear's state, the codec's count, live, noise[0], text_in, the fact trace, the ring as it was read, then zeros. */
 export const ATTENDED = TINY.layers * TINY.heads * TINY.headSize
 
 const TRACE_WEIGHTS = [0.001, 0.002]
@@ -123,9 +123,14 @@ export function tinyGraph(vocabulary: number, chain: Record<number, number>, ans
   // states: the ear remembers the last three values of audio[2], the codec counts its frames
   const ear = op('Concat', [slice('ear', n1, n3, n1), slice(sound, n2, n3, n1)], { axis: 1 }, 'ear_new')
   const codec = op('Add', ['codec', floats('codec_step', [1], [1, 1])], {}, 'codec_new')
+  // the ring: what is heard and its negative, in two slots a tick of two pieces
+  const heardLevel = op('Reshape', [slice(sound, n2, n3, n1), ints('ring_one', [1, 1, 1])])
+  const pair = op('Concat', [heardLevel, op('Neg', [heardLevel])], { axis: 2 })
+  op('Concat', [pair, op('Mul', [pair, floats('ten', [10], [1, 1, 1])])], { axis: 1 }, 'past_new')
+  const past = op('Reshape', ['past', ints('ring_flat', [1, 12])])
   op('Concat', [slice('fact_trace', n1, n2, n1), asFloat('text_in')], { axis: 1 }, 'fact_trace_new')
-  const told = op('Concat', [...attended, ear, codec, 'live', slice(slice('noise', n0, n1, n0), n0, n1, n1), asFloat('text_in'), 'fact_trace'], { axis: 1 })
-  const used = ATTENDED + 3 + 1 + 1 + 1 + 1 + 2
+  const told = op('Concat', [...attended, ear, codec, 'live', slice(slice('noise', n0, n1, n0), n0, n1, n1), asFloat('text_in'), 'fact_trace', past], { axis: 1 })
+  const used = ATTENDED + 3 + 1 + 1 + 1 + 1 + 2 + 12
   op('Concat', [told, floats('rest', new Float32Array(samples - used), [1, samples - used])], { axis: 1 }, 'speech')
 
   const f = (name: string, ...shape: number[]): TensorInfo => ({ name, type: 'float32', shape })
@@ -134,7 +139,7 @@ export function tinyGraph(vocabulary: number, chain: Record<number, number>, ans
   return encodeModel({
     name: 'tiny', opsets: { '': 17 }, nodes, initializers: constants,
     inputs: [f('audio', 1, samples), i('text_in', 1, 1), i('text_prev', 1, 1), i('heard_prev', 1, 1), i('codes_prev', 1, K), f('live', 1, 1), f('rope_stream', 2, E / 2), f('rope_facts', 2, E / 2),
-      f('mask', 1, S), f('text_mask', 1, vocabulary), f('noise', K, C), ...rings, f('ear', 1, 3), f('codec', 1, 1), f('fact_trace', 1, 2)],
-    outputs: [i('text', 1, 1), i('heard', 1, 1), i('codes', 1, K), f('speech', 1, samples), f('k_new', L, H, E), f('v_new', L, H, E), f('ear_new', 1, 3), f('codec_new', 1, 1), f('fact_trace_new', 1, 2)],
+      f('mask', 1, S), f('text_mask', 1, vocabulary), f('noise', K, C), ...rings, f('ear', 1, 3), f('codec', 1, 1), f('fact_trace', 1, 2), f('past', 1, 2, 6)],
+    outputs: [i('text', 1, 1), i('heard', 1, 1), i('codes', 1, K), f('speech', 1, samples), f('k_new', L, H, E), f('v_new', L, H, E), f('ear_new', 1, 3), f('codec_new', 1, 1), f('fact_trace_new', 1, 2), f('past_new', 1, 2, 2)],
   })
 }

@@ -37,7 +37,8 @@ TOOLS = [
 
 
 def states(graph: onnx.GraphProto, layers: int) -> list[dict]:
-    shapes = {i.name: [d.dim_value for d in i.type.tensor_type.shape.dim] for i in graph.input}
+    shape = lambda x: [d.dim_value for d in x.type.tensor_type.shape.dim]
+    shapes, outputs = {i.name: shape(i) for i in graph.input}, {o.name: shape(o) for o in graph.output}
     out = []
     for i in range(layers):
         out.append({"name": f"k{i}", "output": "k_new", "shape": shapes[f"k{i}"], "kind": "kv-ring", "reset": "session", "slotAxis": 3, "slice": i})
@@ -45,8 +46,10 @@ def states(graph: onnx.GraphProto, layers: int) -> list[dict]:
     for o in graph.output:
         if o.name.endswith("_new") and o.name not in ("k_new", "v_new"):
             name = o.name[:-4]
-            out.append({"name": name, "output": o.name, "shape": shapes[name], "kind": "conv",
-                        "reset": "fact" if name == "fact_trace" else "turn" if name.startswith("voice") else "session"})
+            reset = "fact" if name == "fact_trace" else "turn" if name.startswith("voice") else "session"
+            axis = next((i for i, (whole, new) in enumerate(zip(shapes[name], outputs[o.name])) if whole != new), None)
+            ring = {} if axis is None else {"slotAxis": axis, "slots": outputs[o.name][axis]}
+            out.append({"name": name, "output": o.name, "shape": shapes[name], "kind": "ring" if ring else "conv", "reset": reset, **ring})
     return out
 
 

@@ -91,7 +91,13 @@ class Host:
         for s in self.states:
             if s == "fact_trace":
                 continue
-            x[s][:] = 0 if silent and s.startswith("voice") else out[f"{s}_new"]
+            new = out[f"{s}_new"]
+            if new.shape != x[s].shape:  # a ring: over the oldest
+                axis = next(i for i, (a, b) in enumerate(zip(new.shape, x[s].shape)) if a != b)
+                at = self.tick * new.shape[axis] % x[s].shape[axis]
+                x[s][(slice(None),) * axis + (slice(at, at + new.shape[axis]),)] = new
+            else:
+                x[s][:] = 0 if silent and s.startswith("voice") else new
         self.in_call = text in self.call_ids or (self.in_call and text != self.tok.ids["<end>"])
         self.idle[self.tick % STREAM] = channel == 0 and text == 0 and silent and int(out["heard"][0, 0]) == 0
         old = (self.tick - IDLE) % STREAM

@@ -63,8 +63,9 @@ class Layer(nn.Module):
         x = self.qkv(self.norm1(x)).unflatten(-1, (3 * HEADS, SIZE)).transpose(1, 2)
         return (*turned(x[:, :2 * HEADS], cos, sin).chunk(2, 1), x[:, 2 * HEADS:])
 
-    def close(self, x: torch.Tensor, weights: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-        x = x + self.o((weights @ v).transpose(1, 2).flatten(2))
+    def close(self, x: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        """x [B, T, WIDTH] and what its heads saw [B, HEADS, T, SIZE]."""
+        x = x + self.o(seen.transpose(1, 2).flatten(2))
         return x + self.shrink(F.gelu(self.grow(self.norm2(x))))
 
 
@@ -82,10 +83,11 @@ class Listener(nn.Module):
         self.norm = nn.LayerNorm(WIDTH, bias=False)
 
     def initial(self, batch: int) -> list[torch.Tensor]:
-        """All zeros: sound, sound at 14.4 kHz, loudness, two convolutions' columns, who is there, the angle of now, keys and values of each layer."""
+        """All zeros: sound, sound at 14.4 kHz, loudness, two convolutions' columns, the angle of now; then what goes round in a ring, a
+        tick's FRAMES over the oldest: who is there, keys and values of each layer."""
         past = WINDOW * FRAMES
         return [torch.zeros(batch, TAPS - 10), torch.zeros(batch, 63), torch.zeros(batch, 1), torch.zeros(batch, 4, WIDTH),
-                torch.zeros(batch, 1, 2 * WIDTH), torch.zeros(batch, past), torch.zeros(batch, ROTARY // 2),
+                torch.zeros(batch, 1, 2 * WIDTH), torch.zeros(batch, ROTARY // 2), torch.zeros(batch, past),
                 *[torch.zeros(batch, HEADS, past, SIZE) for _ in range(2 * LAYERS)]]
 
     def columns(self, sound: torch.Tensor, past: torch.Tensor, fast_past: torch.Tensor):
@@ -123,29 +125,30 @@ class Listener(nn.Module):
         bias = torch.where((age >= 0) & (age <= WINDOW), 0.0, -1e4)
         for layer in self.layers:
             q, k, v = layer.heads(x, cos, sin)
-            x = layer.close(x, torch.softmax(q @ k.transpose(2, 3) + bias, -1), v)
+            x = layer.close(x, torch.softmax(q @ k.transpose(2, 3) + bias, -1) @ v)
         return torch.cat([self.norm(x).unflatten(1, (n, FRAMES)).flatten(2), torch.stack([torch.log(now), peak], 2)], 2)
 
     def tick(self, sound: torch.Tensor, states: list[torch.Tensor]):
-        """One tick [B, TICK] -> [B, 1, FEATURES], new states."""
-        past, fast, peak, past2, past3, there, turn = states[:7]
+        """One tick [B, TICK] -> [B, 1, FEATURES], new states; of a ring what is new. The order of its frames tells nothing: their keys are
+        turned by their own time, so the past is read where it lies, and neither moved nor copied."""
+        past, fast, peak, past2, past3, turn, there = states[:7]
         columns, past, fast = self.columns(sound, past, fast)
         now = columns.pow(2).mean((1, 2)).unsqueeze(1).clamp(min=FLOOR)
         peak = torch.maximum(peak * FORGET, now)
         x, past2, past3 = self.frames(columns, peak.unsqueeze(2), past2, past3)
-        seen = torch.cat([there, torch.ones(len(sound), FRAMES)], 1)
-        bias = ((seen - 1) * 1e4).unsqueeze(1).unsqueeze(2)
+        bias = ((there - 1) * 1e4).unsqueeze(1).unsqueeze(2)
         phase = turn + self.frame_turns
         cos, sin = torch.cos(phase), torch.sin(phase)
         turn = torch.remainder(turn + self.tick_turn, 2 * np.pi)  # only differences within the window matter
         keys = []
         for layer, k_past, v_past in zip(self.layers, states[7::2], states[8::2]):
             q, k, v = layer.heads(x, cos, sin)
-            k, v = torch.cat([k_past, k], 2), torch.cat([v_past, v], 2)
-            x = layer.close(x, torch.softmax(q @ k.transpose(2, 3) + bias, -1), v)
-            keys += [k[:, :, FRAMES:], v[:, :, FRAMES:]]
+            scores = torch.cat([q @ k_past.transpose(2, 3) + bias, q @ k.transpose(2, 3)], -1)
+            before, own = torch.softmax(scores, -1).split([WINDOW * FRAMES, FRAMES], -1)
+            x = layer.close(x, before @ v_past + own @ v)
+            keys += [k, v]
         features = torch.cat([self.norm(x).flatten(1), torch.log(torch.cat([now, peak], 1))], 1)
-        return features.unsqueeze(1), [past, fast, peak, past2, past3, seen[:, FRAMES:], turn, *keys]
+        return features.unsqueeze(1), [past, fast, peak, past2, past3, turn, torch.ones(len(sound), FRAMES) + 0 * now, *keys]
 
 
 class Original(nn.Module):
@@ -168,7 +171,7 @@ class Original(nn.Module):
         bias = ((there[:, :x.shape[1] * 6:6] - 1) * 1e4).unsqueeze(1).unsqueeze(2)
         for layer in w.layers:
             q, k, v = layer.heads(x, cos, sin)
-            x = layer.close(x, torch.softmax(q @ k.transpose(2, 3) + bias, -1), v)
+            x = layer.close(x, torch.softmax(q @ k.transpose(2, 3) + bias, -1) @ v)
         return w.norm(x)
 
     def forward(self, sound: torch.Tensor) -> torch.Tensor:

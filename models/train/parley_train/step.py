@@ -10,7 +10,7 @@ from .moonshine import LAYERS, TICK, Listener
 
 FACTS, STREAM = 512, 768
 SLOTS = FACTS + STREAM
-LISTENER = ["sound", "fast", "peak", "columns", "half", "there", "turn", *[f"{x}{i}" for i in range(LAYERS) for x in ("key", "value")]]
+LISTENER = ["sound", "fast", "peak", "columns", "half", "turn", "there", *[f"{x}{i}" for i in range(LAYERS) for x in ("key", "value")]]
 
 
 class Hears(nn.Module):
@@ -67,8 +67,8 @@ class Step(nn.Module):
         q, k, v = layer.split(x)
         k = rotate(k, stream[0], stream[1])
         own = rotate(q, stream[0], stream[1])
-        both = torch.cat([own, rotate(q, facts[0], facts[1])], 2)
-        past = ((both @ k_cache) * self.select).sum(2, keepdim=True) * layer.size ** -0.5 + mask
+        # Two products of one row: ONNX Runtime reads the ring as it lies for them, and packs it anew for one of two rows.
+        past = ((own @ k_cache) * self.select[:1] + (rotate(q, facts[0], facts[1]) @ k_cache) * self.select[1:]) * layer.size ** -0.5 + mask
         self_score = (own * k).sum(3, keepdim=True) * layer.size ** -0.5
         weights = torch.softmax(torch.cat([past, self_score], 3), 3)
         y = weights[..., :SLOTS] @ v_cache + weights[..., SLOTS:] * v
