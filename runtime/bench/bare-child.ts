@@ -1,20 +1,21 @@
 import { createRequire } from 'node:module'
-import { ParleyError } from '../../base/errors.js'
-import { onnxruntime, type Feeds, type GraphSession } from '../../models/ladder/index.js'
+import { openInProcess } from '../../models/engine/index.js'
+import { loadBundle } from '../../models/bundle/index.js'
+import { onnxruntime, type Backend, type Feeds, type GraphSession } from '../../models/ladder/index.js'
+import type { TickKind } from './bare-loop.js'
+import { goldenTicks } from './golden-ticks.js'
 
 const { Tensor } = createRequire(import.meta.url)('onnxruntime-common') as typeof import('onnxruntime-common')
-const ARRAYS = { float32: Float32Array, int64: BigInt64Array, int32: Int32Array } as const
 
-/** The process of BareLoop: told how many runs, it answers with the ms of each. */
-const graph = await onnxruntime.create(process.argv[2] ?? '', 'cpu')
-const feeds = zeros(graph)
+/** The process of BareLoop: told a kind of tick and how many runs, it answers with the ms of each. */
+const { graph, feeds } = await realTicks(process.argv[2] ?? '')
 process.on('disconnect', () => process.exit(0))
-process.on('message', (count: number) => {
+process.on('message', ({ kind, count }: { kind: TickKind; count: number }) => {
   void (async () => {
     const times: number[] = []
     for (let i = 0; i < count; i++) {
       const startedAt = performance.now()
-      await graph.run(feeds)
+      await graph.run(feeds[kind])
       times.push(performance.now() - startedAt)
     }
     process.send?.(times)
@@ -22,12 +23,30 @@ process.on('message', (count: number) => {
 })
 process.send?.([])
 
-function zeros(session: GraphSession): Feeds {
-  return Object.fromEntries(session.inputs.map(({ name, type, shape }) => {
-    const dims = shape.map(d => (typeof d === 'number' ? d : 1))
-    const size = dims.reduce((a, b) => a * b, 1)
-    const array = ARRAYS[type as keyof typeof ARRAYS]
-    if (!array) throw new ParleyError('bundle-bad', `the input ${name} has the type ${type}, which the bench cannot fill`)
-    return [name, new Tensor(type as 'float32', new array(size) as Float32Array, dims)]
-  }))
+/** The graph, and all inputs of two ticks of its golden utterance: the first, and one in the middle of the answer. */
+async function realTicks(folder: string): Promise<{ graph: GraphSession; feeds: Record<TickKind, Feeds> }> {
+  const bundle = await loadBundle(folder)
+  let graph: GraphSession | undefined
+  let latest: Feeds = {}
+  const watched: Backend = {
+    version: onnxruntime.version,
+    create: async (path, provider) => {
+      const inner = graph = await onnxruntime.create(path, provider)
+      return { inputs: inner.inputs, outputs: inner.outputs, run: feeds => { latest = feeds; return inner.run(feeds) }, endProfiling: () => inner.endProfiling(), release: async () => {} }
+    },
+  }
+  const session = await openInProcess(bundle, { providers: ['cpu'], backend: watched })
+  const kept: { silent?: Feeds; spoken?: Feeds } = {}
+  await session.setFacts(bundle.manifest.golden.facts)
+  for await (const audio of goldenTicks(bundle, session)) {
+    const said = await session.step({ at: 0, audio })
+    const kind = said.speech ? 'spoken' : 'silent'
+    if (kind === 'spoken' || !kept.silent) kept[kind] = copyOf(latest)
+  }
+  if (!graph) throw new Error('the graph was not loaded')
+  return { graph, feeds: { silent: kept.silent ?? latest, spoken: kept.spoken ?? kept.silent ?? latest } }
+}
+
+function copyOf(feeds: Feeds): Feeds {
+  return Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, new Tensor(tensor.type as 'float32', (tensor.data as Float32Array).slice(), tensor.dims)]))
 }

@@ -6,13 +6,16 @@ import { ParleyError } from '../../base/errors.js'
 import { kill } from '../../base/kill.js'
 import { childEnvironment, CHILD_V8_OPTIONS } from '../../models/engine/spare-child.js'
 
+/** A tick in which the model speaks, or not: a graph may leave out its voice then. */
+export type TickKind = 'silent' | 'spoken'
+
 const PROGRAM = fileURLToPath(new URL('./bare-child.js', import.meta.url))
 /** Loading takes seconds at most, and so does a block of steps. */
 const ANSWER_LIMIT_MS = 60_000
 
 /**
- * Runs of a graph and nothing else, in a process with the same heap and allocator as the model's: the two differ only in what the
- * engine adds.
+ * Runs of a bundle's graph with the inputs of one real tick, and nothing else, in a process with the same heap and allocator as the
+ * model's: the two differ only in what the engine adds.
  */
 export class BareLoop implements AsyncDisposable {
   readonly #child: ChildProcess
@@ -21,8 +24,8 @@ export class BareLoop implements AsyncDisposable {
     this.#child = child
   }
 
-  static async open(graph: string): Promise<BareLoop> {
-    const loop = new BareLoop(fork(PROGRAM, [graph], { execArgv: [...CHILD_V8_OPTIONS], env: childEnvironment(), stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }))
+  static async open(bundle: string): Promise<BareLoop> {
+    const loop = new BareLoop(fork(PROGRAM, [bundle], { execArgv: [...CHILD_V8_OPTIONS], env: childEnvironment(), stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }))
     try {
       await loop.#answer()
       return loop
@@ -33,8 +36,8 @@ export class BareLoop implements AsyncDisposable {
   }
 
   /** Ms of each of `count` runs. */
-  async run(count: number): Promise<number[]> {
-    this.#child.send(count)
+  async run(kind: TickKind, count: number): Promise<number[]> {
+    this.#child.send({ kind, count })
     return await this.#answer()
   }
 

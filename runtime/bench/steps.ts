@@ -1,54 +1,85 @@
-import { ParleyError } from '../../base/errors.js'
 import type { Bundle } from '../../models/bundle/load.js'
 import { openSession } from '../../models/engine/index.js'
 import { quantile, round } from '../conversation/statistics.js'
-import { BareLoop } from './bare-loop.js'
+import { BareLoop, type TickKind } from './bare-loop.js'
+import { goldenTicks } from './golden-ticks.js'
 
-/** Bare and real steps take turns this often, so that another program's burst meets both: 20 steps are 0.1 s. */
-const BLOCK = 20
 /** The first of each block fetches its weights from memory again, the other process having run since: not counted, in both. */
 const COLD = 2
+/** Rounds without one spoken tick, after which none is waited for. */
+const MUTE_ROUNDS = 3
 
-export interface StepBench {
+export interface Quantiles {
+  readonly p50: number | null
+  readonly p95: number | null
+  readonly p99: number | null
+}
+
+export interface TickBench {
   readonly steps: number
-  readonly bareMs: { readonly p50: number | null; readonly p95: number | null; readonly p99: number | null }
-  readonly stepMs: { readonly p50: number | null; readonly p95: number | null; readonly p99: number | null }
+  readonly bareMs: Quantiles
+  readonly stepMs: Quantiles
   /** With the way to the child and back. */
-  readonly roundTripMs: { readonly p50: number | null; readonly p95: number | null; readonly p99: number | null }
-  /** Step against bare: the median of each pair of blocks that ran one after the other. */
+  readonly roundTripMs: Quantiles
+  /** Step against bare: the median of the rounds. */
   readonly ratio: number | null
   /** Of real time: a step's share of its tick. */
   readonly rtf: number | null
 }
 
-/** Steps of the model in its child, on one thread, against a bare `session.run` loop over the same graph in another such process. */
+/** Ticks in which it says nothing, and ticks in which it speaks: `spoken` is null for a bundle that does not answer its golden utterance. */
+export interface StepBench {
+  readonly silent: TickBench
+  readonly spoken: TickBench | null
+}
+
+interface Times {
+  readonly bare: number[]
+  readonly step: number[]
+  readonly trip: number[]
+  readonly ratios: number[]
+}
+
+/**
+ * Steps of the model in its child, on one thread, as it hears and answers its golden utterance, at least `steps` of each kind; against a bare
+ * `session.run` loop over the same graph in another such process, with the inputs of such a tick. The two take turns after each
+ * utterance, so that another program's burst meets both.
+ */
 export async function benchSteps(bundle: Bundle, steps: number): Promise<StepBench> {
-  const graph = Object.values(bundle.manifest.graphs).find(g => g.role === 'step')
-  const file = graph?.files.cpu ?? graph?.files.any
-  if (!file) throw new ParleyError('bundle-schedule', 'the bundle has no step graph for the CPU')
-  await using bare = await BareLoop.open(bundle.path(file.path))
+  await using bare = await BareLoop.open(bundle.folder)
   await using session = await openSession(bundle, { providers: ['cpu'], keepFacts: false, selfTest: 'never' })
-  const audio = new Float32Array(session.tickSamples)
-  const times = { bare: [] as number[], step: [] as number[], trip: [] as number[] }
-  const ratios: number[] = []
+  await session.setFacts(bundle.manifest.golden.facts)
+  const all: Record<TickKind, Times> = { silent: { bare: [], step: [], trip: [], ratios: [] }, spoken: { bare: [], step: [], trip: [], ratios: [] } }
   let at = 0
-  for (let block = -1; block < steps / BLOCK; block++) { // one block to warm up
-    const alone = (await bare.run(BLOCK + COLD)).slice(COLD)
-    const [inChild, trip]: [number[], number[]] = [[], []]
-    for (let i = 0; i < BLOCK + COLD; i++, at += 80) {
+  for (let round = -1; all.silent.step.length < steps || (all.spoken.step.length < steps && (round < MUTE_ROUNDS || all.spoken.step.length > 0)); round++) { // one to warm up
+    const now: Record<TickKind, { step: number[]; trip: number[] }> = { silent: { step: [], trip: [] }, spoken: { step: [], trip: [] } }
+    let count = 0
+    for await (const audio of goldenTicks(bundle, session)) {
       const startedAt = performance.now()
       const said = await session.step({ at, audio })
-      if (i < COLD) continue
-      trip.push(performance.now() - startedAt)
-      inChild.push(said.stepMs)
+      at += 80
+      if (count++ < COLD) continue
+      const kind = now[said.speech ? 'spoken' : 'silent']
+      kind.trip.push(performance.now() - startedAt)
+      kind.step.push(said.stepMs)
     }
-    if (block < 0) continue
-    times.bare.push(...alone)
-    times.step.push(...inChild)
-    times.trip.push(...trip)
-    ratios.push((quantile(inChild, 0.5) ?? NaN) / (quantile(alone, 0.5) ?? NaN))
+    await session.reset()
+    for (const kind of ['silent', 'spoken'] as const) {
+      const { step, trip } = now[kind]
+      if (step.length === 0) continue
+      const alone = (await bare.run(kind, step.length + COLD)).slice(COLD)
+      if (round < 0) continue
+      all[kind].bare.push(...alone)
+      all[kind].step.push(...step)
+      all[kind].trip.push(...trip)
+      all[kind].ratios.push((quantile(step, 0.5) ?? NaN) / (quantile(alone, 0.5) ?? NaN))
+    }
   }
-  const of = (ms: readonly number[]): StepBench['stepMs'] => ({ p50: round(quantile(ms, 0.5)), p95: round(quantile(ms, 0.95)), p99: round(quantile(ms, 0.99)) })
   const tickMs = (session.tickSamples / session.inputRate) * 1_000
-  return { steps: times.step.length, bareMs: of(times.bare), stepMs: of(times.step), roundTripMs: of(times.trip), ratio: round(quantile(ratios, 0.5)), rtf: Math.round(((quantile(times.step, 0.5) ?? NaN) / tickMs) * 10_000) / 10_000 }
+  return { silent: benchOf(all.silent, tickMs), spoken: all.spoken.step.length ? benchOf(all.spoken, tickMs) : null }
+}
+
+function benchOf({ bare, step, trip, ratios }: Times, tickMs: number): TickBench {
+  const of = (ms: readonly number[]): Quantiles => ({ p50: round(quantile(ms, 0.5)), p95: round(quantile(ms, 0.95)), p99: round(quantile(ms, 0.99)) })
+  return { steps: step.length, bareMs: of(bare), stepMs: of(step), roundTripMs: of(trip), ratio: round(quantile(ratios, 0.5)), rtf: Math.round(((quantile(step, 0.5) ?? NaN) / tickMs) * 10_000) / 10_000 }
 }

@@ -13,6 +13,7 @@ t.test('bench measures steps, memory and a cold start on this machine and prints
   const { stdout } = await promisify(execFile)(process.execPath, [MAIN, 'bench', '--stage', 'file', '--steps', '20', '--seconds', '1', '--rounds', '0', '--bundle', bundle.folder], { timeout: 80_000 })
   const { machine, step, idle, talk } = JSON.parse(stdout) as { machine: string; step: Record<string, unknown>; idle: Record<string, unknown>; talk: string }
   t.match(machine, /^\d+ × /)
+  t.match(step, { silent: { steps: Number }, spoken: { steps: Number } }, 'ticks in which it speaks are told apart')
   for (const figures of [step, idle]) t.ok(numbers(figures).length > 0 && numbers(figures).every(n => Number.isFinite(n) && n >= 0), JSON.stringify(figures))
   t.equal(talk, 'left out')
 })

@@ -1,6 +1,7 @@
 """fp32 step graph -> int8, calibrated on real ticks: `python -m parley_train.quantise`.
 
 `cpu`: U8 activations, S8 weights (fastest without VNNI); the listener's activations by each tick's own range. `trt`: symmetric S8 Q/DQ. Only the big matrix products are quantised: what the network learned, not the signal processing.
+Of the `cpu` graph the voice runs only in ticks in which it speaks.
 """
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from .host import Host
 from .moonshine import WIDTH
 from .paths import work
 from .rooms import segments
+from .sometimes import only_when_it_speaks
 from .store import Store
 from .timeline import fact_tokens
 from .tokens import Tokenizer
@@ -87,6 +89,8 @@ def main() -> None:
                         calibrate_method=CalibrationMethod.MinMax,
                         # The range is that of all ticks: averaged over them it cut the peaks off, which cost 14 dB, and half of the right replies.
                         extra_options={"ActivationSymmetric": kind == "trt", "WeightSymmetric": True, "MinimumRealRange": 1e-4})
+        if kind == "cpu":
+            onnx.save(only_when_it_speaks(onnx.load(str(out))), str(out))
         print(out, f"{out.stat().st_size / 1e6:.1f} MB", flush=True)
 
 

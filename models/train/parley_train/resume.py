@@ -27,9 +27,10 @@ def constants(graph: onnx.GraphProto) -> dict[tuple[str, int], np.ndarray]:
     """(node, input) -> the constant that it reads, in float: through its DequantizeLinear where there is one, or the scale beside
     the graph for the products that round each tick by its own range."""
     initial = {w.name: w for w in graph.initializer}
-    dequantised = {n.output[0]: n for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] in initial}
+    nodes = [*graph.node, *(n for branch in graph.node if branch.op_type == "If" for a in branch.attribute for n in a.g.node)]
+    dequantised = {n.output[0]: n for n in nodes if n.op_type == "DequantizeLinear" and n.input[0] in initial}
     out: dict[tuple[str, int], np.ndarray] = {}
-    for node in graph.node:
+    for node in nodes:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             continue
         if node.op_type == "MatMulInteger" and node.input[1] in initial:
@@ -74,6 +75,8 @@ def matched(parameters: dict[str, torch.Tensor], fresh: dict, shipped: dict) -> 
                 found[name] = torch.from_numpy(shipped[place].astype(np.float32))
             elif mine.ndim == 2 and value.shape == mine.T.shape and np.array_equal(value, mine.T):
                 found[name] = torch.from_numpy(shipped[place].T.astype(np.float32).copy())
+            elif mine.ndim == 3 and mine.shape[1] == 1 and value.shape == mine[:, 0].T.shape and np.array_equal(value, mine[:, 0].T):
+                found[name] = torch.from_numpy(shipped[place].T[:, None].astype(np.float32).copy())  # Block.in_time
     return found
 
 
