@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, readdir, rm, stat, utimes } from 'node:fs/promises'
+import { mkdir, readFile, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeFileAtomic } from '../../base/files.js'
+import { keepNewest } from '../../base/keep-newest.js'
 
 /** A device has one set of facts, and now and then a new one; 40 facts of a model of pico's size are 4 MB. */
 const MAX_ENTRIES = 8
 /** Larger sets are read anew: reading, checking and writing them would no longer be a matter of ms. */
 const MAX_BYTES = 64 * 2 ** 20
-/** A temporary file this old, ms, was left by a power cut. */
-const STALE_MS = 60_000
 const SUFFIX = '.facts'
 const HASH_BYTES = 32
 
@@ -63,7 +62,7 @@ export class FactCache {
     try {
       await mkdir(this.#folder, { recursive: true, mode: 0o700 })
       await writeFileAtomic(this.#path(tokens), Buffer.concat([sha256(rest), rest]), 0o600)
-      await this.#prune()
+      await keepNewest(this.#folder, SUFFIX, MAX_ENTRIES)
     } catch {
       return // no folder, no room: read anew next time
     }
@@ -72,17 +71,6 @@ export class FactCache {
   #path(tokens: readonly number[]): string {
     const { graph, provider, floatsPerToken } = this.#source
     return join(this.#folder, createHash('sha256').update(JSON.stringify([graph, provider, floatsPerToken, tokens])).digest('hex') + SUFFIX)
-  }
-
-  async #prune(): Promise<void> {
-    const files = await Promise.all((await readdir(this.#folder)).map(async name => {
-      const path = join(this.#folder, name)
-      const { mtimeMs } = await stat(path)
-      return { path, mtimeMs, entry: name.endsWith(SUFFIX) }
-    }))
-    const entries = files.filter(f => f.entry).sort((a, b) => b.mtimeMs - a.mtimeMs)
-    const left = files.filter(f => f.path.endsWith('.tmp') && Date.now() - f.mtimeMs > STALE_MS)
-    await Promise.all([...entries.slice(MAX_ENTRIES), ...left].map(f => rm(f.path, { force: true })))
   }
 }
 

@@ -1,14 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { syncFolder } from '../../base/files.js'
 import { HashCache } from '../../base/hash-cache.js'
+import { keepNewest } from '../../base/keep-newest.js'
 
 /** This bundle's, and that of the one before or after it. */
 const MAX_ENTRIES = 2
-/** A temporary file this old, ms, was left by a power cut. */
-const STALE_MS = 60_000
 const SUFFIX = '.onnx'
 
 /** Where a graph is kept as ONNX Runtime has rewritten it. */
@@ -76,17 +75,7 @@ export class PreparedGraph {
     await syncFolder(this.#keep.folder)
     made.set(path, await stat(path), this.#keep.sha256)
     await made.save()
-    await this.#prune(path)
-  }
-
-  async #prune(newest: string): Promise<void> {
-    const files = await Promise.all((await readdir(this.#keep.folder)).map(async name => {
-      const path = join(this.#keep.folder, name)
-      return { name, path, mtimeMs: (await stat(path)).mtimeMs }
-    }))
-    const others = files.filter(f => f.name.endsWith(SUFFIX) && f.path !== newest).sort((a, b) => b.mtimeMs - a.mtimeMs)
-    const left = files.filter(f => f.name.endsWith('.tmp') && Date.now() - f.mtimeMs > STALE_MS)
-    await Promise.all([...others.slice(MAX_ENTRIES - 1), ...left].map(f => rm(f.path, { force: true })))
+    await keepNewest(this.#keep.folder, SUFFIX, MAX_ENTRIES)
   }
 }
 
