@@ -33,6 +33,19 @@ def export(step: Step, out: Path) -> None:
                           opset_version=17, dynamo=False, do_constant_folding=True)
 
 
+def name_shapes(path: Path, step: Step) -> None:
+    """Writes the shapes of all outputs into the graph: the exporter leaves out some, and the bundle says them."""
+    import onnx
+    model = onnx.load(str(path))
+    with torch.no_grad():
+        shapes = [list(o.shape) for o in step(*step.example())]
+    for o, shape in zip(model.graph.output, shapes, strict=True):
+        del o.type.tensor_type.shape.dim[:]
+        for d in shape:
+            o.type.tensor_type.shape.dim.add().dim_value = d
+    onnx.save(model, str(path))
+
+
 def unshare(path: Path) -> None:
     """Gives each product its own matrix and bias: ONNX Runtime cannot fold the Q/DQ of one that is shared."""
     import onnx
@@ -66,8 +79,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=work("step.fp32.onnx"))
     parser.add_argument("--random", action="store_true")
     args = parser.parse_args()
-    export(build(args.random), args.out)
+    step = build(args.random)
+    export(step, args.out)
     unshare(args.out)
+    name_shapes(args.out, step)
     import onnx
     model = onnx.load(str(args.out))
     ops = sorted({n.op_type for n in model.graph.node})
