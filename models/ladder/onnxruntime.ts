@@ -100,6 +100,8 @@ export function sessionOptions(provider: Provider, options: CreateOptions = {}):
         intra_op: { allow_spinning: '0' },
         ...(provider === 'cpu' ? {} : { disable_cpu_ep_fallback: '0' }),
       },
+      // in a graph with an If it names outputs inside as outside, and what is kept of that cannot be loaded (docs/adr/0056)
+      ...(provider === 'cpu' ? { optimization: { disable_specified_optimizers: 'GatherSliceToSplitFusion' } } : {}),
     },
   }
 }

@@ -1,14 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
-import { syncFolder } from '../../base/files.js'
+import { isThere, syncFolder } from '../../base/files.js'
 import { HashCache } from '../../base/hash-cache.js'
 import { keepNewest } from '../../base/keep-newest.js'
 
 /** This bundle's, and that of the one before or after it. */
 const MAX_ENTRIES = 2
 const SUFFIX = '.onnx'
+/** Beside the name of one that ONNX Runtime wrote and cannot read again: it is not tried a second time. */
+const UNUSABLE = '.unusable'
 
 /** Where a graph is kept as ONNX Runtime has rewritten it. */
 export interface Keep {
@@ -27,7 +29,7 @@ export interface Load {
 /**
  * A graph as ONNX Runtime has rewritten it for this processor. Rewriting is three quarters of loading the graph of pico (figures:
  * docs/adr/0056), and its result is the same at each start. `tiedTo`: what it hangs on beside the graph and the processor. One that
- * was changed or cannot be loaded is removed; a folder that cannot be read or written costs time and nothing else.
+ * was changed is made anew; one that cannot be loaded is removed and not made again; a folder that cannot be read or written costs time and nothing else.
  */
 export class PreparedGraph {
   readonly #keep: Keep
@@ -42,12 +44,16 @@ export class PreparedGraph {
     const path = join(this.#keep.folder, `${createHash('sha256').update(JSON.stringify([this.#keep.sha256, this.#tiedTo, await processor()])).digest('hex')}${SUFFIX}`)
     const made = new HashCache(this.#keep.folder)
     await made.open()
+    const unusable = path.replace(SUFFIX, UNUSABLE)
+    if (await isThere(unusable)) return create({ file: graph, rewritten: false })
     const info = await stat(path).catch(() => undefined)
     if (info && made.get(path, info) === this.#keep.sha256) {
       try {
         return await create({ file: path, rewritten: true })
       } catch {
         await rm(path, { force: true }).catch(() => {})
+        await writeFile(unusable, '').then(() => keepNewest(this.#keep.folder, UNUSABLE, MAX_ENTRIES)).catch(() => {})
+        return create({ file: graph, rewritten: false })
       }
     }
     const temporary = join(this.#keep.folder, `.${randomBytes(6).toString('hex')}.tmp`)

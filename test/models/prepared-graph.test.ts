@@ -85,14 +85,16 @@ t.test('a file that was changed is not loaded, and made anew', async t => {
   t.equal(await readFile(join(folder, name as string), 'utf8'), 'rewritten')
 })
 
-t.test('one that cannot be loaded any more is removed, and the graph itself is loaded', async t => {
+t.test('one that cannot be loaded is removed, the graph itself is loaded, and it is not made again', async t => {
   const folder = await folderOf(t)
   const graph = new PreparedGraph({ folder, sha256: 'a' }, 'one')
   await graph.open('graph', loader().create)
   await settled(folder)
   const { asked, create } = loader(load => load.rewritten)
   t.equal(await graph.open('graph', create), 'from the graph')
-  t.same(asked.map(load => load.rewritten), [true, false])
+  t.equal(await graph.open('graph', create), 'from the graph')
+  t.same(asked.map(load => [load.rewritten, load.write]), [[true, undefined], [false, undefined], [false, undefined]], 'nor is it written and tried at each start')
+  t.same(await kept(folder), [])
 })
 
 t.test('a full disk or a folder that cannot be made costs time and nothing else', async t => {

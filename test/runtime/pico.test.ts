@@ -1,9 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { ManualClock } from '../../base/clock.js'
+import { ManualClock, systemClock } from '../../base/clock.js'
 import { readWav, writeWav } from '../../base/wav.js'
 import { loadBundle } from '../../models/bundle/load.js'
 import { openSession, runGolden, type EngineSession } from '../../models/engine/index.js'
@@ -40,6 +40,17 @@ t.test('the shipped pico hears its golden utterance and answers from the facts',
   await using session = await openSession(bundle, { providers: ['cpu'], cacheFolder: folder })
   const { passed, missing, text } = await runGolden(session, bundle)
   t.ok(passed, `${text}: ${missing.join(', ')}`)
+})
+
+t.test('what ONNX Runtime rewrote at the first start of pico it can read at the second', async t => {
+  const graphs = join(folder, 'graphs')
+  const written = async (): Promise<{ name: string; mtimeMs: number }[]> => Promise.all((await readdir(graphs)).filter(name => name !== 'hashes.json').map(async name => ({ name, mtimeMs: (await stat(join(graphs, name))).mtimeMs })))
+  for (let i = 0; i < 500 && !(await readdir(graphs)).includes('hashes.json'); i++) await systemClock.sleep(20)
+  const before = await written()
+  t.match(before.map(f => f.name), [/^[0-9a-f]{64}\.onnx$/], 'the test before has left one')
+  await using session = await openSession(PICO, { providers: ['cpu'], cacheFolder: folder })
+  t.equal(session.respawns, 0)
+  t.same(await written(), before)
 })
 
 t.test('pico says the same words at the same ticks at the fast pace as at the real one', async t => {
