@@ -17,6 +17,8 @@ const LISTEN = 9
 /** On a machine with other work a step can come too late; then a person asks again. */
 const TRIES = 3
 const SPEECH = 0.05
+/** So much of a short answer is louder than that, s: 0.07 to 0.13 of "that is 2 euros" were measured. Of a click it is a ms. */
+const LEAST = 0.03
 
 for (const audio of ['pulse', 'pipewire']) {
   t.test(`deploy/install.sh --audio ${audio} alone makes a clean Debian talk: a person asks, and the shipped pico answers at the sound server`, { skip }, async t => {
@@ -34,14 +36,14 @@ for (const audio of ['pulse', 'pipewire']) {
     // The cable of the card without hardware: PipeWire 0.3.48 (Ubuntu 22.04) does not find `room.monitor`, newer ones do.
     if (audio === 'pipewire') await box.run('sh', '-c', 'export XDG_RUNTIME_DIR=/run/parley-sound/server; for side in FL FR; do pw-link room:monitor_$side input.mic:input_$side || true; done')
     let [loud, first] = [0, NaN]
-    for (let n = 1; n <= TRIES && loud === 0; n++) {
+    for (let n = 1; n <= TRIES && loud <= LEAST; n++) {
       await box.run('sh', '-c', `export PULSE_SERVER=unix:/run/parley-sound/native; timeout ${LISTEN} parec -d spk.monitor --file-format=wav /root/answer.wav & sleep 1; paplay -d room /root/asks.wav; wait`)
       const { samples, rate } = await readWav(box.path('root/answer.wav'))
       loud = samples.filter(s => Math.abs(s) > SPEECH).length / rate
       first = samples.findIndex(s => Math.abs(s) > SPEECH) / rate
       t.comment(`asked ${n} times: it sounds from ${first.toFixed(2)} s on, ${loud.toFixed(2)} s above ${SPEECH}`)
     }
-    t.ok(loud > 0.1, 'speech comes out of the loudspeaker')
+    t.ok(loud > LEAST, 'speech comes out of the loudspeaker')
     t.ok(first > 1.5, 'after the person began, not of its own')
     t.equal(await box.show('parley.service', 'NRestarts'), '0')
     t.match(await box.run('parley', 'doctor', '--json').catch(error => String(error.stdout)), /golden/)
