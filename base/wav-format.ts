@@ -55,8 +55,9 @@ export async function parseWav(size: number, read: ReadAt): Promise<WavFormat> {
     at += 8
     if (name === 'data') {
       if (!format) throw refuse('the sound comes before its format')
-      if (long && length === 0xffffffff && longData === undefined) throw refuse('its ds64 chunk is missing')
-      return { ...format, dataAt: at, frames: long && length === 0xffffffff ? countFrames(longData ?? 0, size - at, format, Infinity) : countFrames(length, size - at, format) }
+      if (!long || length !== 0xffffffff) return { ...format, dataAt: at, frames: countFrames(length, size - at, format) }
+      if (longData === undefined) throw refuse('its ds64 chunk is missing')
+      return { ...format, dataAt: at, frames: countFrames(longData, size - at, format, Infinity) }
     }
     if (name === 'fmt ') {
       if (length < 16 || length > MAX_FORMAT_CHUNK) throw refuse(`its format chunk claims ${length} bytes`)

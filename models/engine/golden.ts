@@ -17,7 +17,7 @@ export interface GoldenResult {
 /** Plays the bundle's golden utterance to a fresh session, as fast as it goes, until the answer holds what is expected. Leaves the session reset and without facts. */
 export async function runGolden(session: OmniSession, bundle: Bundle, signal?: AbortSignal): Promise<GoldenResult> {
   const { golden } = bundle.manifest
-  const samples = await recording(bundle.path(golden.wav), session.inputRate)
+  const samples = await goldenSound(bundle, session.inputRate)
   const tickMs = (session.tickSamples / session.inputRate) * 1_000
   const spoken = Math.ceil(samples.length / session.tickSamples)
   const last = spoken + Math.ceil(golden.withinMs / tickMs)
@@ -51,7 +51,8 @@ function sameArgs(a: ToolCall['args'], b: ToolCall['args']): boolean {
   return Object.keys(a).length === Object.keys(b).length && Object.keys(b).every(name => a[name] === b[name])
 }
 
-async function recording(path: string, rate: number): Promise<Float32Array> {
-  const sound = await readWav(path)
+/** The recording at `rate` Hz. */
+export async function goldenSound(bundle: Bundle, rate: number): Promise<Float32Array> {
+  const sound = await readWav(bundle.path(bundle.manifest.golden.wav))
   return sound.rate === rate ? sound.samples : resample(sound.samples, sound.rate, rate)
 }

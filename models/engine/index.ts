@@ -1,5 +1,5 @@
 export { openInProcess, openSession, type OpenOptions } from './open.js'
 export { EngineSession, type EngineOptions } from './engine-session.js'
 export { InProcessSession } from './in-process.js'
-export { runGolden, type GoldenResult } from './golden.js'
+export { goldenSound, runGolden, type GoldenResult } from './golden.js'
 export type { Telling } from './text-channel.js'

@@ -12,8 +12,8 @@ const help = `
 parley bench [--bundle DIR] [--steps N] [--seconds N] [--rounds N] [--stage room|file]
 
 Measures on this machine and prints JSON: steps on one thread, silent and spoken ticks apart, against a bare session.run
-loop over the same graph with the inputs of such a tick in the same run, the real-time factor, the cold start, memory and idle processor of all processes, and with the demo's recordings
-the end of speech → first sound and barge-in → silence.
+loop over the same graph with the inputs of such a tick in the same run, the real-time factor, the cold start, memory
+and idle processor of all processes, and with the demo's recordings the end of speech → first sound and barge-in → silence.
 
   --steps N     default 500        --seconds N   of idling, default 10
   --rounds N    of the demo, default 5; 0 leaves it out
