@@ -52,8 +52,9 @@ t.test('what is on its way when the link is lost is on disk at once, in one writ
   for (let n = 1; n <= 3; n++) await box.add({ id: String(n), at: n })
   t.same(await files(folder.path), [], 'it waits for its answer')
   lose()
-  await eventually('it is on disk', async () => (await files(folder.path)).length === 1)
-  t.equal((await box.oldest())?.record.id, '1')
+  await eventually('the backfill has them', async () => (await box.oldest())?.record.id === '1')
+  t.same((await afterKill(folder.path)).have, [1, 2, 3])
+  t.same((await files(folder.path)).length, 1)
   await ring.close()
 })
 
