@@ -6,7 +6,7 @@ import { loadBundle } from '../bundle/load.js'
 import { openInProcess } from '../engine/open.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { expectedOf } from './answer.js'
-import { readCases, type Cases } from './cases.js'
+import { readCases, type Cases, type PersonCase } from './cases.js'
 import type { Figure } from './figure.js'
 import { figuresOf, lossFigure, unjudged, type Results } from './figures.js'
 import { FOCUS } from './focus.js'
@@ -78,8 +78,13 @@ export async function evaluate(options: EvalOptions): Promise<Evaluation> {
   }
   const tones: ToneResult[] = []
   for (const item of cases.tones) tones.push(await runTone(session, cases.folder, item, signal))
-  const people: PersonResult[] = []
-  for (const item of cases.people) people.push(await runPerson(session, cases.folder, item, written, signal))
+  const byPeople = async (list: readonly PersonCase[]): Promise<PersonResult[]> => {
+    const out: PersonResult[] = []
+    for (const item of list) out.push(await runPerson(session, cases.folder, item, { written, tools: bundle.manifest.tools }, signal))
+    return out
+  }
+  const people = await byPeople(cases.people)
+  const orders = await byPeople(cases.orders)
   const pairs: PairResult[] = []
   const wanted = pairsOf(results, options.pairs ?? MOST_PAIRS)
   for (const [i, [first, second]] of wanted.entries()) {
@@ -91,7 +96,7 @@ export async function evaluate(options: EvalOptions): Promise<Evaluation> {
   if (speech?.count && options.python !== undefined) progress(`an independent ear listens to ${speech.count} replies`)
   const words = speech?.count && options.python !== undefined ? await judgeSpeech(options.python, speech.list, speech.count) : undefined
 
-  const all: Results = { cases: results, quiet, tones, people, pairs, words, times: session }
+  const all: Results = { cases: results, quiet, tones, people, orders, pairs, words, times: session }
   const figures: Figure[] = figuresOf(all)
   if (base) figures.push(lossFigure(figures, base.figures, base.bundle.precision))
   const part = partOf(cases, chosen.length, options)

@@ -24,13 +24,15 @@ export interface Results {
   readonly pairs: readonly PairResult[]
   readonly tones: readonly ToneResult[]
   readonly people: readonly PersonResult[]
+  /** Orders that real people spoke. */
+  readonly orders: readonly PersonResult[]
   readonly times: StepTimes
   readonly words: WordErrors | undefined
 }
 
 /** All rows of the table, in its order. */
 export function figuresOf(results: Results): Figure[] {
-  const { cases, quiet, pairs, tones, people, times, words } = results
+  const { cases, quiet, pairs, tones, people, orders, times, words } = results
   const calling = cases.filter(r => r.item.calls.length > 0)
   const factual = cases.filter(r => isJudged(r.item))
   const speaking = cases.flatMap(r => r.onsetMs ?? [])
@@ -53,7 +55,12 @@ export function figuresOf(results: Results): Figure[] {
     ...SETS.map(set => heardFigure(set, NAMES[set], cases.flatMap(r => (r.item.set === set ? [r.hearing] : [])))),
     ...(people.length ? [
       heardFigure('people', 'real people', people.map(p => p.hearing)),
-      share({ key: 'people.spoke', title: 'answers real people (prose, playing cards, digits: mostly not for it)', of: 'recordings' }, people, p => p.text !== '' || p.calls.length > 0),
+      share({ key: 'people.spoke', title: 'answers real people (prose, playing cards, digits: mostly not for it)', of: 'recordings' }, people, answers),
+    ] : []),
+    ...(orders.length ? [
+      share({ key: 'orders.calls', title: 'tool call exact, orders by real people', of: 'recordings' }, orders, p => p.callsRight),
+      share({ key: 'orders.heard', title: 'hears what is ordered, orders by real people', of: 'recordings' }, orders, p => ` ${p.heard} `.includes(` ${p.item.said} `)),
+      share({ key: 'orders.spoke', title: 'answers orders by real people', of: 'recordings' }, orders, answers),
     ] : []),
     ...toneFigures(tones),
     ...styleFigures([...cases, ...tones]),
@@ -61,6 +68,8 @@ export function figuresOf(results: Results): Figure[] {
     { key: 'host', title: 'share of the host in a step', unit: '%', value: stepMs ? 100 * (1 - times.graphMs / stepMs) : undefined, n: times.steps.length, of: 'steps' },
   ]
 }
+
+const answers = (p: PersonResult): boolean => p.text !== '' || p.calls.length > 0
 
 function heardFigure(key: string, who: string, all: readonly Hearing[]): Figure {
   return { key: `heard.${key}`, title: `words that it heard wrong, ${who}`, unit: '%', value: wordErrorRate(all), n: all.reduce((sum, h) => sum + h.words, 0), of: 'words' }

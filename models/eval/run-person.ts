@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import type { ToolCall } from '../../base/frames.js'
+import type { Tool } from '../bundle/schema.js'
 import type { OmniSession } from '../session.js'
+import { parseCall, sameCalls } from './calls.js'
 import type { PersonCase } from './cases.js'
 import { callsOf, wordsOf } from './heard.js'
 import { heardOf, hearing, type Hearing } from './hearing.js'
@@ -13,12 +15,21 @@ export interface PersonResult {
   readonly hearing: Hearing
   readonly text: string
   readonly calls: readonly ToolCall[]
+  readonly callsRight: boolean
 }
 
-/** Plays a real person's recording to a device that knows nothing. `written` is how the bundle's tokenizer writes words. */
-export async function runPerson(session: OmniSession, folder: string, item: PersonCase, written: (text: string) => string, signal?: AbortSignal): Promise<PersonResult> {
+/** How a bundle writes: its tokenizer's words, its tools. */
+export interface Writing {
+  readonly written: (text: string) => string
+  readonly tools: readonly Tool[]
+}
+
+/** Plays a real person's recording to a device that knows nothing. */
+export async function runPerson(session: OmniSession, folder: string, item: PersonCase, { written, tools }: Writing, signal?: AbortSignal): Promise<PersonResult> {
   const { samples, span } = await readUtterance(join(folder, item.wav), session.inputRate)
   const said = await play(session, { facts: [], samples, room: span.room }, signal)
   const heard = heardOf(said)
-  return { item, heard, hearing: hearing(written(item.said), heard), text: wordsOf(said), calls: callsOf(said) }
+  const calls = callsOf(said)
+  const callsRight = sameCalls(calls, item.calls.map(call => parseCall(call, tools, written)))
+  return { item, heard, hearing: hearing(written(item.said), heard), text: wordsOf(said), calls, callsRight }
 }

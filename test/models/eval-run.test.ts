@@ -47,6 +47,7 @@ const lines = [
 await writeFile(join(folder, 'cases.jsonl'), lines.map(line => JSON.stringify(line)).join('\n'))
 await writeFile(join(folder, 'quiet.jsonl'), '{"wav": "quiet-0.wav", "kind": "silence"}\n{"wav": "quiet-1.wav", "kind": "hum", "facts": [["ping", "pong"]]}\n')
 await writeFile(join(folder, 'tones.jsonl'), '{"wav": "0.wav", "tone": "shouted", "wants": "calm", "voice": "x", "said": "ping"}\n{"wav": "quiet-0.wav", "tone": "shouted", "wants": "calm", "voice": "x", "said": "ping"}\n')
+await writeFile(join(folder, 'orders.jsonl'), '{"wav": "0.wav", "said": "ping", "from": "a collection", "calls": ["move(direction=forward, metres=2)"]}\n{"wav": "quiet-0.wav", "said": "ping", "from": "a collection", "calls": ["stop()"]}\n')
 await writeFile(join(folder, 'people.jsonl'), '{"wav": "quiet-0.wav", "said": "front left", "from": "a package"}\n')
 
 const run = (options: Partial<EvalOptions> = {}): Promise<Evaluation> => evaluate({ cases: folder, bundle: tiny.folder, cacheFolder: tiny.folder, ...options })
@@ -80,6 +81,11 @@ t.test('the style of an answer is the one that the model chose', async t => {
 t.test('real people are played to a device without facts, and what it heard of them is compared', async t => {
   t.match(evaluation.results.people, [{ text: '', hearing: { errors: 2, words: 2 } }])
   t.match(figure('heard.people'), { value: 100, n: 2 })
+})
+
+t.test('orders of real people are judged by what it does', async t => {
+  t.match(figure('orders.calls'), { value: 50, n: 2 })
+  t.match(figure('orders.spoke'), { value: 50, n: 2 })
 })
 
 t.test('a reply that is spoken over stops, and the new sentence is answered', async t => {

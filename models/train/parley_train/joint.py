@@ -14,7 +14,9 @@ from .teach import FOCUS, SILENT, USERS
 from .timeline import CUT_LAG, READINGS, REPLY_LAG, TICK_MS, Composer, Timeline
 from .tokens import STYLES
 
-SCENES = [("talk", 0.53), ("reading", 0.08), ("typed", 0.05), ("quiet", 0.22), ("heard", 0.08), ("event", 0.04)]
+SCENES = [("talk", 0.5), ("reading", 0.07), ("typed", 0.05), ("quiet", 0.26), ("heard", 0.08), ("event", 0.04)]
+STILL = 3  # what it weighs to say nothing just after a sentence that is not for it: as much as a reply's first word
+STILL_TICKS = 5
 LATE = (0, 0, 0, 1, 2, 3, 5, 8)  # ticks
 
 
@@ -188,8 +190,11 @@ class Feed:
         self.c.facts(line, self.c.distractors(rng, set(), rng.randint(0, 4)), rng)
         line.extend(rng.randint(30, 100), True)
         at = rng.randint(0, 20)
-        for _ in range(rng.choices([0, 1, 2], [0.3, 0.4, 0.3])[0] if self.overheard else 0):
-            at = self.person(line, at, rng.choice(self.overheard))[1] + rng.randint(15, 24)
+        for _ in range(rng.choices([0, 1, 2, 4], [0.22, 0.34, 0.32, 0.12])[0] if self.overheard else 0):
+            last = self.person(line, at, rng.choice(self.overheard))[1]
+            line.extend(last + STILL_TICKS + 1, True)
+            line.text_known[last + 1:last + 1 + STILL_TICKS] = [STILL] * STILL_TICKS
+            at = last + rng.randint(10, 30)
         line.extend(len(line) + 6, True)
         return line
 

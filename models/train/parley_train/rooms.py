@@ -20,7 +20,7 @@ RATE = 16_000
 
 
 def background(n: int, rng: np.random.Generator, babble) -> tuple[np.ndarray, str]:
-    kind = rng.choice(["still", "pink", "brown", "white", "hum", "music", "clatter", "babble"], p=[.15, .14, .12, .08, .08, .1, .13, .2])
+    kind = rng.choice(["still", "pink", "brown", "white", "hum", "music", "clatter", "babble"], p=[.13, .13, .11, .07, .07, .09, .12, .28])
     if kind == "still":
         return a.coloured(n, 1, rng) * 0.02, kind
     make = {"pink": lambda: a.coloured(n, 1, rng), "brown": lambda: a.coloured(n, 2, rng), "white": lambda: a.coloured(n, 0, rng),
@@ -100,17 +100,22 @@ def beds_of(count: int) -> None:
         progress(i, count)
 
 
+def often(store: str) -> int:
+    """How often a store's pieces are heard: people and what is most like them are few."""
+    return 3 if "kokoro" in store else 2 if "recorded" in store else 1
+
+
 def segments_of(worker: int, args: argparse.Namespace) -> None:
     """Every `workers`-th piece that has fewer segments than it is to have, into a store of this worker's own."""
     done: Counter = Counter()
-    names = sorted(USERS, key=lambda n: "kokoro" not in n)  # the most like people first
+    names = sorted(USERS, key=often, reverse=True)
     stores = [Store(work("teacher", n)) for n in names]
     babble, out = babble_from(stores), Store(work("rooms", f"users-{worker}"))
     for path in out.index.parent.glob("users-*.jsonl"):
         done.update(tuple(item["of"]) for item in Store(path.with_suffix("")).items)
     for turn in range(args.rounds * 3):
         for name, store in zip(names, stores):
-            if turn >= args.rounds * (3 if "kokoro" in name else 1):  # few of them, and the most like people
+            if turn >= args.rounds * often(name):
                 continue
             for j in range(worker, len(store.items), args.workers):
                 if done[name, j] > turn:

@@ -23,7 +23,7 @@ WEIGHT = {"fact": 3.0, "action": 2.5, "sensor": 1.2, "chat": 0.8, "decline": 0.5
 ESPEAK = [f"{language}+{variant}" for language in ("en-us", "en-us", "en-gb", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc")
           for variant in ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5")]
 OVERHEARD = 0.03
-FOREIGN = 0.1  # of the wide pieces
+FOREIGN = 0.14  # of the wide pieces
 # What every site asks most is seen most.
 CORE = {"place.where": 7, "item.price": 6, "hours.all": 3, "hours.open": 3, "hours.close": 3, "places.where": 2, "wifi.password": 2,
         "ticket.price": 2, "event.when": 2, "sensor.battery": 3, "sensor.temperature": 2, "goto": 4, "order.one": 2, "order.several": 2,
@@ -71,7 +71,7 @@ def target_text(domain: Domain, i: int) -> tuple[str, str]:
     return text or "hello", e.style
 
 
-USERS = ("users-fast", "users-piper", "users-kokoro", "users-focus", "users-focus-kokoro", "users-wide", "users-wide-kokoro")
+USERS = ("users-fast", "users-piper", "users-kokoro", "users-focus", "users-focus-kokoro", "users-wide", "users-wide-kokoro", "users-recorded")
 SILENT = {"overheard", "wide"}
 """Intents that get no reply: talk that is not for the device, and speech that is only there to be heard."""
 
@@ -97,8 +97,9 @@ def make_target(numbers: Numbers) -> None:
 
 
 def overheard_lines(split: str) -> list[str]:
-    """Other people's talk; every tenth line is for the test alone."""
-    return [x for i, x in enumerate(lines_of("overheard.txt")) if (i % 10 == 7) == (split == "held")]
+    """Other people's talk; every tenth line is for the test alone, and those of `overheard-more.txt` are for training alone."""
+    lines = [x for i, x in enumerate(lines_of("overheard.txt")) if (i % 10 == 7) == (split == "held")]
+    return lines if split == "held" else [*lines, *(x for x in lines_of("overheard-more.txt") if x not in overheard_lines("held"))]
 
 
 def wide_text(domain: Domain, i: int) -> dict:
@@ -106,9 +107,9 @@ def wide_text(domain: Domain, i: int) -> dict:
     to), and words of the domain in orders that nobody says (`wide`: whether they ask for something is nobody's to say)."""
     rng = random.Random(f"wide {i}")
     kind = rng.random()
-    if kind < 0.18:
+    if kind < 0.34:
         text, intent = rng.choice(overheard_lines("train")), "overheard"
-    elif kind < 0.45:
+    elif kind < 0.52:
         text, intent = rng.choice(lines_of("reading.txt")), "overheard"
     elif kind < 0.9:
         names, spans = [n for n, x in domain.intents.items() if x.get("user")], []

@@ -25,7 +25,8 @@ MAX_FACTS = 480
 
 @dataclass
 class Timeline:
-    """Arrays by tick. `heard_known`: 1 where the heard stream is to be learned; `code_known`: 1 where codes are real."""
+    """Arrays by tick. `text_known`, `heard_known`: 1 where that stream is to be learned (more: an empty tick that counts more);
+    `code_known`: 1 where codes are real."""
     facts: list[int] = field(default_factory=list)
     people: list[tuple[int, int, str]] = field(default_factory=list)
     """Who speaks: first tick, ticks, words."""

@@ -45,14 +45,16 @@ def corrupted(ids: torch.Tensor, share: float, vocabulary: int) -> torch.Tensor:
 
 def token_loss(h, target, known, logits_of, urgent: dict[int, float] = {}) -> tuple[torch.Tensor, torch.Tensor]:
     """Cross-entropy over all tokens and a share of the empty ticks, weighted back; and the accuracy over tokens.
+    `known`: 0 where nothing is to be learned; above 1 an empty tick counts always, and so many times.
     `urgent`: weights of tokens that are rare and matter."""
-    some = (target > 0) | (torch.rand(target.shape) < NONE_SHARE)
+    some = (target > 0) | (known > 1) | (torch.rand(target.shape) < NONE_SHARE)
     pick = some & (known > 0)
     if not pick.any():
         return h.new_zeros(()), h.new_zeros(())
     logits, y = logits_of(h[pick]), target[pick]
     loss = F.cross_entropy(logits, y, reduction="none")
-    weight = torch.where(y > 0, 1.0, 0.35 / NONE_SHARE)
+    worth = known[pick]
+    weight = torch.where(y > 0, 1.0, 0.35 * torch.where(worth > 1, worth, 1 / NONE_SHARE))
     for rare, more in urgent.items():
         weight = torch.where(y == rare, more, weight)
     token = y > 0
