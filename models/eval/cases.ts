@@ -38,7 +38,7 @@ export type QuietCase = z.infer<typeof QuietCase>
 export const ToneCase = z.object({ wav: FileName, tone: z.string(), wants: z.string(), voice: z.string(), said: z.string(), facts: Facts.default([]) })
 export type ToneCase = z.infer<typeof ToneCase>
 
-/** A line of `people.jsonl`: a recording of a real person, and where it is from; of `orders.jsonl`, whose `said` is only the thing ordered. */
+/** A line of `people.jsonl`: a recording of a real person, and where it is from; of `readers.jsonl`, who read aloud; of `orders.jsonl`, whose `said` is only the thing ordered. */
 export const PersonCase = z.object({ wav: FileName, said: z.string(), from: z.string(), calls: z.array(z.string()).default([]) })
 export type PersonCase = z.infer<typeof PersonCase>
 
@@ -50,6 +50,7 @@ export interface Cases {
   readonly quiet: readonly QuietCase[]
   readonly tones: readonly ToneCase[]
   readonly people: readonly PersonCase[]
+  readonly readers: readonly PersonCase[]
   readonly orders: readonly PersonCase[]
 }
 
@@ -66,6 +67,7 @@ export async function readCases(folder: string): Promise<Cases> {
     quiet: await readOptional(join(folder, 'quiet.jsonl'), QuietCase),
     tones: await readOptional(join(folder, 'tones.jsonl'), ToneCase),
     people: await readOptional(join(folder, 'people.jsonl'), PersonCase),
+    readers: await readOptional(join(folder, 'readers.jsonl'), PersonCase),
     orders: await readOptional(join(folder, 'orders.jsonl'), PersonCase),
   }
 }

@@ -84,6 +84,7 @@ export async function evaluate(options: EvalOptions): Promise<Evaluation> {
     return out
   }
   const people = await byPeople(cases.people)
+  const readers = await byPeople(cases.readers)
   const orders = await byPeople(cases.orders)
   const pairs: PairResult[] = []
   const wanted = pairsOf(results, options.pairs ?? MOST_PAIRS)
@@ -96,7 +97,7 @@ export async function evaluate(options: EvalOptions): Promise<Evaluation> {
   if (speech?.count && options.python !== undefined) progress(`an independent ear listens to ${speech.count} replies`)
   const words = speech?.count && options.python !== undefined ? await judgeSpeech(options.python, speech.list, speech.count) : undefined
 
-  const all: Results = { cases: results, quiet, tones, people, orders, pairs, words, times: session }
+  const all: Results = { cases: results, quiet, tones, people, readers, orders, pairs, words, times: session }
   const figures: Figure[] = figuresOf(all)
   if (base) figures.push(lossFigure(figures, base.figures, base.bundle.precision))
   const part = partOf(cases, chosen.length, options)

@@ -24,6 +24,8 @@ export interface Results {
   readonly pairs: readonly PairResult[]
   readonly tones: readonly ToneResult[]
   readonly people: readonly PersonResult[]
+  /** Real people who read aloud. */
+  readonly readers: readonly PersonResult[]
   /** Orders that real people spoke. */
   readonly orders: readonly PersonResult[]
   readonly times: StepTimes
@@ -32,7 +34,7 @@ export interface Results {
 
 /** All rows of the table, in its order. */
 export function figuresOf(results: Results): Figure[] {
-  const { cases, quiet, pairs, tones, people, orders, times, words } = results
+  const { cases, quiet, pairs, tones, people, readers, orders, times, words } = results
   const calling = cases.filter(r => r.item.calls.length > 0)
   const factual = cases.filter(r => isJudged(r.item))
   const speaking = cases.flatMap(r => r.onsetMs ?? [])
@@ -56,6 +58,10 @@ export function figuresOf(results: Results): Figure[] {
     ...(people.length ? [
       heardFigure('people', 'real people', people.map(p => p.hearing)),
       share({ key: 'people.spoke', title: 'answers real people (prose, playing cards, digits: mostly not for it)', of: 'recordings' }, people, answers),
+    ] : []),
+    ...(readers.length ? [
+      heardFigure('readers', 'real people reading aloud', readers.map(p => p.hearing)),
+      share({ key: 'readers.spoke', title: 'answers real people reading aloud (not for it)', of: 'recordings' }, readers, answers),
     ] : []),
     ...(orders.length ? [
       share({ key: 'orders.calls', title: 'tool call exact, orders by real people', of: 'recordings' }, orders, p => p.callsRight),

@@ -27,6 +27,10 @@ py teach users-kokoro --wide --count 1500 --kokoro "$kokoro"
 orders="$PARLEY_WORK/orders"
 [ -d "$orders" ] || git clone -q --depth 1 https://github.com/Picovoice/speech-to-intent-benchmark "$orders" || rm -rf "$orders"
 [ ! -d "$orders" ] || py recorded --orders "$orders"
+# Real people who read aloud or say single words, as far as their recordings are here (README.md says where they are from).
+for source in commonvoice librispeech an4 commands; do
+  [ ! -d "$PARLEY_WORK/$source" ] || py readers "$source" "$PARLEY_WORK/$source"
+done
 py replies --count 6700
 py rooms --beds 700 --rounds 2
 done_once() { [ -f "$PARLEY_WORK/done-$1" ]; }
@@ -40,4 +44,5 @@ done_once joint || { py train --stage joint --wall 115 --focus 0.8 --floor 0.05 
 py export
 py quantise --turns 40 --kinds cpu
 py bundle --golden ../../test/fixtures/where-is-the-restroom.wav --facts "restroom: left of the entrance" "hours: 8 to 20" --expect "restroom left entrance"
-py heldout --out "$PARLEY_WORK/heldout" --count 160 --kokoro "$kokoro" $([ ! -d "$orders" ] || echo --orders "$orders")
+py heldout --out "$PARLEY_WORK/heldout" --count 160 --kokoro "$kokoro" $([ ! -d "$orders" ] || echo --orders "$orders") \
+  --readers $(for s in commonvoice librispeech an4; do [ ! -d "$PARLEY_WORK/$s" ] || echo "$s=$PARLEY_WORK/$s"; done)

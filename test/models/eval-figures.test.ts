@@ -3,7 +3,7 @@ import { lossAgainst, verdictOf, type Figure } from '../../models/eval/figure.js
 import { figuresOf, lossFigure, unjudged, type Results } from '../../models/eval/figures.js'
 import { caseOf, figureOf, resultOf } from './eval-kit.js'
 
-const none: Results = { cases: [], quiet: [], tones: [], people: [], orders: [], pairs: [], words: undefined, times: { steps: [], graphMs: 0 } }
+const none: Results = { cases: [], quiet: [], tones: [], people: [], readers: [], orders: [], pairs: [], words: undefined, times: { steps: [], graphMs: 0 } }
 const get = (results: Partial<Results>, key: string): Figure | undefined => figuresOf({ ...none, ...results }).find(f => f.key === key)
 
 t.test('calls are counted by what was held out, all and focus', async t => {
@@ -64,6 +64,7 @@ t.test('words heard wrong are counted over all words of a set, and of real peopl
   t.match(get({ cases }, 'heard.voices'), { value: 12.5, n: 8, of: 'words' })
   const people = [{ item: { wav: 'a', said: 'front left', from: 'x', calls: [] }, heard: 'front', hearing: { errors: 1, words: 2 }, text: '', calls: [], callsRight: true }]
   t.match(get({ people }, 'heard.people'), { value: 50, n: 2 })
+  t.match(get({ readers: people }, 'heard.readers'), { value: 50, n: 2 })
   t.match(get({ people }, 'people.spoke'), { value: 0, n: 1 })
   t.equal(get({}, 'people.spoke'), undefined)
 })

@@ -4,7 +4,7 @@ Writes WAV files and `cases.jsonl`: what was said, by which voice, the site's fa
 `voices` (held-out voices, known phrasings), `phrasings` (known voices, held-out phrasings), `both`. Nothing here is a label from a
 recogniser. `--tones N` writes N requests whispered, shouted or in a child's voice, with the style that each asks for (`tones.jsonl`).
 Recordings of real people that installed packages carry are listed in `people.jsonl`; see people.py. With `--orders CLONE` real people's
-orders that are never trained on are in `orders.jsonl`; see recorded.py. `--quiet-minutes M` writes M minutes to which no answer is due (`quiet-*.wav`, listed in `quiet.jsonl`); see quiet.py.
+orders that are never trained on are in `orders.jsonl`, with `--readers` their reading in `readers.jsonl`; see recorded.py and readers.py. `--quiet-minutes M` writes M minutes to which no answer is due (`quiet-*.wav`, listed in `quiet.jsonl`); see quiet.py.
 `--first N` begins at number N: another draw of the same, to choose by what the test set is then only to measure (`bias`).
 """
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from .domain import Domain
 from .paths import work
 from .people import write_people
+from .readers import write_readers
 from .recorded import write_orders
 from .quiet import Talk, beds
 from .spoken import spoken
@@ -111,6 +112,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--kokoro", type=Path, required=True)
     parser.add_argument("--orders", type=Path, help="a clone of speech-to-intent-benchmark")
+    parser.add_argument("--readers", nargs="*", default=[], metavar="SOURCE=FOLDER", help="as `readers` has them")
     parser.add_argument("--tones", type=int, default=0)
     parser.add_argument("--quiet-minutes", type=int, default=0)
     args = parser.parse_args()
@@ -145,6 +147,8 @@ def main() -> None:
     print(write_people(args.out, write_wav), "recordings of real people", flush=True)
     if args.orders:
         print(write_orders(args.out, args.orders), "orders of real people", flush=True)
+    if args.readers:
+        print(write_readers(args.out, [(s, Path(f)) for s, f in (x.split("=", 1) for x in args.readers)], write_wav), "readings of real people", flush=True)
     write_tones(args.out, args.tones, domain, speakers, composer)
     write_quiet(args.out, args.first, args.quiet_minutes, speakers, composer)
 

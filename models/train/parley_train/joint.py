@@ -14,7 +14,7 @@ from .teach import FOCUS, SILENT, USERS
 from .timeline import CUT_LAG, READINGS, REPLY_LAG, TICK_MS, Composer, Timeline
 from .tokens import STYLES
 
-SCENES = [("talk", 0.5), ("reading", 0.07), ("typed", 0.05), ("quiet", 0.26), ("heard", 0.08), ("event", 0.04)]
+SCENES = [("talk", 0.48), ("reading", 0.06), ("typed", 0.04), ("quiet", 0.26), ("heard", 0.13), ("event", 0.03)]
 STILL = 3  # what it weighs to say nothing just after a sentence that is not for it: as much as a reply's first word
 STILL_TICKS = 5
 LATE = (0, 0, 0, 1, 2, 3, 5, 8)  # ticks

@@ -13,6 +13,7 @@ import numpy as np
 
 from . import acoustics as a
 from .paths import work
+from .readers import SOURCES
 from .store import Store
 from .teach import USERS, progress
 
@@ -100,9 +101,9 @@ def beds_of(count: int) -> None:
         progress(i, count)
 
 
-def often(store: str) -> int:
-    """How often a store's pieces are heard: people and what is most like them are few."""
-    return 3 if "kokoro" in store else 2 if "recorded" in store else 1
+def often(store: str) -> float:
+    """How often a store's pieces are heard: what is most like people asking something is rare."""
+    return 3 if "kokoro" in store else 2 if "recorded" in store else 0.5 if store[6:] in SOURCES else 1
 
 
 def segments_of(worker: int, args: argparse.Namespace) -> None:

@@ -71,7 +71,8 @@ def target_text(domain: Domain, i: int) -> tuple[str, str]:
     return text or "hello", e.style
 
 
-USERS = ("users-fast", "users-piper", "users-kokoro", "users-focus", "users-focus-kokoro", "users-wide", "users-wide-kokoro", "users-recorded")
+USERS = ("users-fast", "users-piper", "users-kokoro", "users-focus", "users-focus-kokoro", "users-wide", "users-wide-kokoro", "users-recorded",
+         "users-commonvoice", "users-librispeech", "users-an4", "users-commands")
 SILENT = {"overheard", "wide"}
 """Intents that get no reply: talk that is not for the device, and speech that is only there to be heard."""
 
