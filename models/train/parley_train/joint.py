@@ -15,8 +15,6 @@ from .timeline import CUT_LAG, READINGS, REPLY_LAG, TICK_MS, Composer, Timeline
 from .tokens import STYLES
 
 SCENES = [("talk", 0.48), ("reading", 0.06), ("typed", 0.04), ("quiet", 0.26), ("heard", 0.13), ("event", 0.03)]
-STILL = 3  # what it weighs to say nothing just after a sentence that is not for it: as much as a reply's first word
-STILL_TICKS = 5
 LATE = (0, 0, 0, 1, 2, 3, 5, 8)  # ticks
 
 
@@ -192,8 +190,7 @@ class Feed:
         at = rng.randint(0, 20)
         for _ in range(rng.choices([0, 1, 2, 4], [0.22, 0.34, 0.32, 0.12])[0] if self.overheard else 0):
             last = self.person(line, at, rng.choice(self.overheard))[1]
-            line.extend(last + STILL_TICKS + 1, True)
-            line.text_known[last + 1:last + 1 + STILL_TICKS] = [STILL] * STILL_TICKS
+            self.c.still(line, last + 1, True)
             at = last + rng.randint(10, 30)
         line.extend(len(line) + 6, True)
         return line

@@ -21,6 +21,8 @@ from .tokens import Tokenizer
 HEARD_LAG, REPLY_LAG, LEAD, CUT_LAG = 2, 2, 2, 1
 TICK_MS = 80
 MAX_FACTS = 480
+STILL, STILL_TICKS = 3, 5
+"""To say nothing just after a sentence that is not for the device weighs as much as a reply's first word, in so many ticks."""
 
 
 @dataclass
@@ -96,8 +98,9 @@ def schedule_words(pieces: list[tuple[int, ...]], onsets: list[float] | None, fi
 class Composer:
     """Puts exchanges on a timeline."""
 
-    def __init__(self, domain: Domain, tok: Tokenizer) -> None:
-        self.domain, self.tok = domain, tok
+    def __init__(self, domain: Domain, tok: Tokenizer, others: list[str] | None = None) -> None:
+        """`others`: sentences that are not for the device."""
+        self.domain, self.tok, self.others = domain, tok, others or []
 
     def reply(self, line: Timeline, at: int, text: str, calls: list[str], style: str, speech: dict | None, sound: bool) -> int:
         """Writes a reply whose first token is at tick `at`; `speech` has codes [n, BOOKS] and word onsets. Returns its last tick + 1."""
@@ -138,6 +141,18 @@ class Composer:
         for word, (_, end) in zip(self.tok.words(text), words):
             line.put("heard", begin + int(end // TICK_MS) + HEARD_LAG, list(word), sound)
         return begin + int(words[-1][1] // TICK_MS)
+
+    def still(self, line: Timeline, at: int, sound: bool) -> None:
+        """From tick `at` on a reply would begin if what was said were for the device; it is not."""
+        line.extend(at + STILL_TICKS, sound)
+        line.text_known[at:at + STILL_TICKS] = [STILL] * STILL_TICKS
+
+    def overhear(self, line: Timeline, at: int, rng: random.Random) -> int:
+        """Other people's talk on the heard stream, as text alone; returns the tick after the pause that follows."""
+        for word in self.tok.words(rng.choice(self.others)):
+            at = line.put("heard", at + (rng.random() < 0.25), list(word), False)
+        self.still(line, at, False)
+        return at + STILL_TICKS + rng.randint(0, 3)
 
     def distractors(self, rng: random.Random, taken: set[str], count: int, like: str | None = None) -> list[tuple[str, str]]:
         """Other facts, half of them of the same kind as the one asked for, with other keys."""
@@ -183,6 +198,8 @@ class Composer:
         for key, value in live:
             at = self.event(line, at, f"{key} {value}", False) + rng.randint(0, 2)
         for e, absent in exchanges:
+            if self.others and rng.random() < 0.25:
+                at = self.overhear(line, at, rng)
             if rng.random() < 0.4:
                 start = self.typed(line, at, e.user, False)
             else:

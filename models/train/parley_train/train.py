@@ -22,7 +22,7 @@ from .hearing import Sounds, blurred, phoneme_loss
 from .model import Pico, Size, save
 from .optimiser import Optimiser, bfloat16
 from .paths import work
-from .teach import FOCUS, intent_weight
+from .teach import FOCUS, intent_weight, lines_of, overheard_lines
 from .timeline import Composer, arrays
 from .tokens import Tokenizer
 
@@ -162,7 +162,7 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     seed = int(time.time()) * 8 + rank
     torch.manual_seed(seed)
     rng, domain, tok = random.Random(seed), Domain(), Tokenizer.load(work("tokenizer.json"))
-    composer = Composer(domain, tok)
+    composer = Composer(domain, tok, [*overheard_lines("train"), *lines_of("reading.txt")])
     names = [n for n, i in domain.intents.items() if i.get("user")]
     weights = [intent_weight(domain, n) for n in names]
     model, path, step = Pico(Size.named(args.size)), work("pico.pt"), 0
