@@ -38,7 +38,10 @@ export type QuietCase = z.infer<typeof QuietCase>
 export const ToneCase = z.object({ wav: FileName, tone: z.string(), wants: z.string(), voice: z.string(), said: z.string(), facts: Facts.default([]) })
 export type ToneCase = z.infer<typeof ToneCase>
 
-/** A line of `people.jsonl`: a recording of a real person, and where it is from; of `readers.jsonl`, who read aloud; of `orders.jsonl`, whose `said` is only the thing ordered. */
+/**
+ * A line of `people.jsonl` or `readers.jsonl` (who read aloud): a recording of a real person, and where it is from; of `orders.jsonl`,
+ * where `said` is the thing ordered alone.
+ */
 export const PersonCase = z.object({ wav: FileName, said: z.string(), from: z.string(), calls: z.array(z.string()).default([]) })
 export type PersonCase = z.infer<typeof PersonCase>
 

@@ -148,7 +148,8 @@ def main() -> None:
     if args.orders:
         print(write_orders(args.out, args.orders), "orders of real people", flush=True)
     if args.readers:
-        print(write_readers(args.out, [(s, Path(f)) for s, f in (x.split("=", 1) for x in args.readers)], write_wav), "readings of real people", flush=True)
+        sources = [(source, Path(folder)) for source, folder in (x.split("=", 1) for x in args.readers)]
+        print(write_readers(args.out, sources, write_wav), "readings of real people", flush=True)
     write_tones(args.out, args.tones, domain, speakers, composer)
     write_quiet(args.out, args.first, args.quiet_minutes, speakers, composer)
 

@@ -24,6 +24,12 @@ def written(said: str) -> str:
     return " ".join(str(ONES.index(w)) if w in ONES else w for w in said.lower().split())
 
 
+def write_list(path: Path, lines: list[dict]) -> int:
+    """A test's recordings, a line of JSON each; returns how many."""
+    path.write_text("".join(json.dumps(x) + "\n" for x in lines))
+    return len(lines)
+
+
 def write_people(out: Path, write_wav) -> int:
     """Writes them as WAV with `people.jsonl`, those whose package is installed; returns how many."""
     lines: list[dict] = []
@@ -42,5 +48,4 @@ def write_people(out: Path, write_wav) -> int:
                 shutil.copy(POCKETSPHINX / place.format(key), add(key, words, "pocketsphinx-testdata", []))
     for path in sorted(ALSA.glob("*_*.wav")):
         shutil.copy(path, add(path.stem.lower(), path.stem.lower().replace("_", " "), "alsa-utils", []))
-    (out / "people.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
-    return len(lines)
+    return write_list(out / "people.jsonl", lines)

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,11 +25,11 @@ import numpy as np
 
 from .domain import Domain, _all
 from .paths import work
+from .people import write_list
 from .recorded import as_written
 from .store import RATE, Store, resample
-from .teach import progress
+from .teach import SOURCES, going_on
 
-SOURCES = ("commonvoice", "librispeech", "an4", "commands")
 LONGEST = 6.0  # s: longer reading is cut at a pause
 ASKING = re.compile(r"^(what|where|when|who|which|how|why|can|could|would|will|do|does|did|is|are|was|have|has|may|please|go|come|give|take|tell|show|look|stop|turn|let)\b")
 TEST = {"commonvoice": 60, "librispeech": 20, "an4": 20, "commands": 0}
@@ -64,8 +63,8 @@ def librispeech(folder: Path) -> Iterator[Reading]:
 
 
 def an4(folder: Path) -> Iterator[Reading]:
+    files = {p.stem: p for p in (folder / "wav").rglob("*.wav")}
     for part, held in (("train", False), ("test", True)):
-        files = {p.stem: p for p in (folder / "wav").rglob("*.wav")}
         for text, key in re.findall(r"<s> (.*?) </s> \((.*?)\)", (folder / f"etc/an4_{part}.transcription").read_text()):
             if key in files:
                 yield Reading(files[key], text.lower(), "an4", held)
@@ -141,8 +140,7 @@ def write_readers(out: Path, sources: list[tuple[str, Path]], write_wav) -> int:
             samples, rate = soundfile.read(r.path, dtype="float32")
             write_wav(out / name, resample(samples, rate))
             lines.append({"wav": name, "said": " ".join(w for x in r.text.split() for w in as_written(x)), "from": source, "calls": []})
-    (out / "readers.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
-    return len(lines)
+    return write_list(out / "readers.jsonl", lines)
 
 
 def main() -> None:
@@ -154,9 +152,7 @@ def main() -> None:
     args = parser.parse_args()
     known, store, aligner = requests(Domain()), Store(work("teacher", f"users-{args.source}")), Aligner()
     taken = [r for r in readings(args.source, args.folder) if not r.held][: args.count]
-    seen = work("teacher", f"users-{args.source}.seen")
-    done = int(seen.read_text()) if seen.exists() else 0
-    for i, r in enumerate(taken[done:], done):
+    for r in going_on(work("teacher", f"users-{args.source}.done"), taken):
         samples, rate = soundfile.read(r.path, dtype="float32")
         samples, spoken = resample(samples if samples.ndim == 1 else samples.mean(1), rate), r.text.split()
         times = aligner.times(samples, spoken)
@@ -168,8 +164,6 @@ def main() -> None:
             text = " ".join(w[0] for w in words)
             store.add(samples[begin:end], RATE, voice=f"person:{r.path.stem}", text=text,
                       words=[(s - begin / 16, e - begin / 16) for s, e in times[a:b]], **labels(text, known))
-        seen.write_text(str(i + 1))
-        progress(i + 1, len(taken))
     print(f"{len(store.items)} pieces, {sum(x['intent'] not in ('wide', 'overheard') for x in store.items)} of them requests", flush=True)
 
 

@@ -19,9 +19,10 @@ import numpy as np
 from .domain import Domain
 from .judge import Judge, normal
 from .paths import work
+from .people import write_list
 from .spoken import ONES, TENS
 from .store import Store
-from .teach import progress
+from .teach import going_on
 
 STORE = "users-recorded"
 INTENT = "order.one"
@@ -54,8 +55,7 @@ def write_orders(out: Path, folder: Path) -> int:
         name = f"order-{order.wav.name}"
         shutil.copy(order.wav, out / name)
         lines.append({"wav": name, "said": order.drink, "from": "speech-to-intent-benchmark", "calls": [f"order(item={order.drink}, quantity=1)"]})
-    (out / "orders.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
-    return len(lines)
+    return write_list(out / "orders.jsonl", lines)
 
 
 def as_written(word: str) -> list[str]:
@@ -99,21 +99,13 @@ def main() -> None:
     domain, store, judge = Domain(), Store(work("teacher", STORE)), Judge()
     users, own = domain.intents[INTENT]["user"], domain.phrasings(domain.intents[INTENT], "train")
     phrasing = next(i for i in own if "{item}" in users[i])
-    done, seen = {x["wav"] for x in store.items}, work("teacher", f"{STORE}.seen")
-    tried = set(seen.read_text().split()) if seen.exists() else set()
-    for order in orders(args.orders, held=False):
-        if order.wav.name in done | tried:
-            continue
-        words = heard(judge, order)
-        with open(seen, "a") as f:
-            f.write(order.wav.name + "\n")
-        if words is None:
+    for order in going_on(work("teacher", f"{STORE}.done"), orders(args.orders, held=False)):
+        if (words := heard(judge, order)) is None:
             continue
         samples, rate = soundfile.read(order.wav, dtype="float32")
         sound, times = cropped(samples, words[1])
-        store.add(sound, rate, voice=f"person:{order.wav.name}", wav=order.wav.name, words=times, text=words[0], intent=INTENT,
+        store.add(sound, rate, voice=f"person:{order.wav.name}", words=times, text=words[0], intent=INTENT,
                   slots={"item": order.drink}, phrasing=phrasing)
-        progress(len(store.items), len(orders(args.orders, held=False)))
     print(f"{len(store.items)} orders", flush=True)
 
 

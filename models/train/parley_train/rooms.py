@@ -13,9 +13,8 @@ import numpy as np
 
 from . import acoustics as a
 from .paths import work
-from .readers import SOURCES
 from .store import Store
-from .teach import USERS, progress
+from .teach import SOURCES, USERS, progress
 
 RATE = 16_000
 

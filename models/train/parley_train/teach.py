@@ -8,8 +8,11 @@ from __future__ import annotations
 import argparse
 import random
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +22,7 @@ from .spoken import spoken
 from .store import Store
 from .voices import HELD_OUT, Espeak, Kokoro, Phonemes, Piper, Spoken, festival, flite, shared_out, trimmed
 
+T = TypeVar("T")
 WEIGHT = {"fact": 3.0, "action": 2.5, "sensor": 1.2, "chat": 0.8, "decline": 0.5, "style": 0.5, "event": 0.0}
 ESPEAK = [f"{language}+{variant}" for language in ("en-us", "en-us", "en-gb", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc")
           for variant in ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5")]
@@ -50,6 +54,7 @@ def intent_weight(domain: Domain, name: str) -> float:
     return WEIGHT[intent["kind"]] / count * CORE.get(name, 1)
 
 
+@cache  # asked for with every piece
 def lines_of(name: str) -> list[str]:
     path = DOMAIN / name
     return [x.strip() for x in path.read_text().splitlines() if x.strip()] if path.exists() else []
@@ -71,8 +76,10 @@ def target_text(domain: Domain, i: int) -> tuple[str, str]:
     return text or "hello", e.style
 
 
+SOURCES = ("commonvoice", "librispeech", "an4", "commands")
+"""Of people who read; see readers.py."""
 USERS = ("users-fast", "users-piper", "users-kokoro", "users-focus", "users-focus-kokoro", "users-wide", "users-wide-kokoro", "users-recorded",
-         "users-commonvoice", "users-librispeech", "users-an4", "users-commands")
+         *(f"users-{source}" for source in SOURCES))
 SILENT = {"overheard", "wide"}
 """Intents that get no reply: talk that is not for the device, and speech that is only there to be heard."""
 
@@ -97,10 +104,14 @@ def make_target(numbers: Numbers) -> None:
         progress(len(store.items), numbers.count)
 
 
+@cache
 def overheard_lines(split: str) -> list[str]:
     """Other people's talk; every tenth line is for the test alone, and those of `overheard-more.txt` are for training alone."""
     lines = [x for i, x in enumerate(lines_of("overheard.txt")) if (i % 10 == 7) == (split == "held")]
-    return lines if split == "held" else [*lines, *(x for x in lines_of("overheard-more.txt") if x not in overheard_lines("held"))]
+    if split == "held":
+        return lines
+    held = overheard_lines("held")
+    return [*lines, *(x for x in lines_of("overheard-more.txt") if x not in held)]
 
 
 def wide_text(domain: Domain, i: int) -> dict:
@@ -248,6 +259,15 @@ def make_users_fast(numbers: Numbers) -> None:
             store.add(samples, rate, voice=name, words=s.words, **x)
             i += 1
         progress(len(store.items), numbers.count)
+
+
+def going_on(done: Path, items: list[T]) -> Iterator[T]:
+    """The recordings that no earlier run has been through. `done` keeps how many are; one counts when the next is asked for."""
+    first = int(done.read_text()) if done.exists() else 0
+    for i, item in enumerate(items[first:], first + 1):
+        yield item
+        done.write_text(str(i))
+        progress(i, len(items))
 
 
 _began = time.time()

@@ -142,6 +142,12 @@ class Composer:
             line.put("heard", begin + int(end // TICK_MS) + HEARD_LAG, list(word), sound)
         return begin + int(words[-1][1] // TICK_MS)
 
+    def hear_text(self, line: Timeline, at: int, text: str, rng: random.Random) -> int:
+        """Writes words on the heard stream as if the ear had written them, without sound; returns the tick after the last."""
+        for word in self.tok.words(text):
+            at = line.put("heard", at + (rng.random() < 0.25), list(word), False)
+        return at
+
     def still(self, line: Timeline, at: int, sound: bool) -> None:
         """From tick `at` on a reply would begin if what was said were for the device; it is not."""
         line.extend(at + STILL_TICKS, sound)
@@ -149,8 +155,7 @@ class Composer:
 
     def overhear(self, line: Timeline, at: int, rng: random.Random) -> int:
         """Other people's talk on the heard stream, as text alone; returns the tick after the pause that follows."""
-        for word in self.tok.words(rng.choice(self.others)):
-            at = line.put("heard", at + (rng.random() < 0.25), list(word), False)
+        at = self.hear_text(line, at, rng.choice(self.others), rng)
         self.still(line, at, False)
         return at + STILL_TICKS + rng.randint(0, 3)
 
@@ -203,10 +208,7 @@ class Composer:
             if rng.random() < 0.4:
                 start = self.typed(line, at, e.user, False)
             else:
-                start = at
-                for word in self.tok.words(e.user):
-                    start = line.put("heard", start + (rng.random() < 0.25), list(word), False)
-                start += rng.randint(0, 1)
+                start = self.hear_text(line, at, e.user, rng) + rng.randint(0, 1)
             line.extend(start, False)
             at = self.reply(line, start, e.missing if absent else e.reply, e.calls, e.style, None, False) + rng.randint(1, 4)
         line.extend(at, False)
