@@ -16,6 +16,8 @@ from .tokens import STYLES
 
 SCENES = [("talk", 0.48), ("reading", 0.06), ("typed", 0.04), ("quiet", 0.26), ("heard", 0.13), ("event", 0.03)]
 LATE = (0, 0, 0, 1, 2, 3, 5, 8)  # ticks
+TURNS = [(1, 0.38), (2, 0.32), (3, 0.14), (4, 0.09), (5, 0.07)]  # of a talk
+ASIDE = 0.1  # of the turns: people said something to each other before it
 
 
 class Feed:
@@ -108,10 +110,16 @@ class Feed:
         last = self.c.hear(line, begin, self.piece(u)["text"], words, True)
         return begin + int(words[0][0] // 80), last
 
+    def aside(self, line: Timeline, begin: int) -> int:
+        """What people say to each other, and nobody answers; returns the tick of its last word's end."""
+        last = self.person(line, begin, self.rng.choice(self.overheard))[1]
+        self.c.still(line, last + 1, True)
+        return last
+
     def talk(self) -> Timeline:
         rng, line, taken, facts, events = self.rng, Timeline(), set(), [], []
         turns = []
-        for _ in range(rng.choices([1, 2, 3], [0.42, 0.45, 0.13])[0]):
+        for _ in range(rng.choices([n for n, _ in TURNS], [w for _, w in TURNS])[0]):
             u, options = self.turn()
             r = rng.choice(options)
             reply = self.stores["replies"].items[r]
@@ -129,6 +137,8 @@ class Feed:
             at = self.c.event(line, at, f"{key} {value}", True) + 1
         spoken_until = -1
         for n, (u, r, reply) in enumerate(turns):
+            if at > spoken_until and rng.random() < ASIDE:
+                at = self.aside(line, at) + rng.randint(10, 24)
             begin = at
             first, last = self.person(line, begin, u)
             if first + CUT_LAG < spoken_until - 1:  # the person speaks over the reply: it is cut
@@ -188,10 +198,8 @@ class Feed:
         self.c.facts(line, self.c.distractors(rng, set(), rng.randint(0, 4)), rng)
         line.extend(rng.randint(30, 100), True)
         at = rng.randint(0, 20)
-        for _ in range(rng.choices([0, 1, 2, 4], [0.22, 0.34, 0.32, 0.12])[0] if self.overheard else 0):
-            last = self.person(line, at, rng.choice(self.overheard))[1]
-            self.c.still(line, last + 1, True)
-            at = last + rng.randint(10, 30)
+        for _ in range(rng.choices([0, 1, 2, 4], [0.22, 0.34, 0.32, 0.12])[0]):
+            at = self.aside(line, at) + rng.randint(10, 30)
         line.extend(len(line) + 6, True)
         return line
 
