@@ -60,7 +60,7 @@ export async function voice(values: VoiceOptions, spare: SpareChild): Promise<nu
   const place = { folder: own }
   const open = async (folder: string, onRespawn: () => void): Promise<Model> => {
     place.folder = folder
-    const model = await openModel(folder, config, { judged: service.judged, spare, onRespawn, onFailed })
+    const model = await service.loading(() => openModel(folder, config, { judged: service.judged, spare, onRespawn, onFailed }))
     log.info({ provider: model.provider, refusals: model.refusals }, 'the model is loaded')
     return model
   }
@@ -79,7 +79,6 @@ export async function voice(values: VoiceOptions, spare: SpareChild): Promise<nu
     if (closing.signal.aborted) return EXIT.ok
     live.runtime = runtime
     await service.selfTest(true)
-    service.loaded()
     process.on('SIGUSR2', () => runtime.stop())
     await firstFrame(runtime, closing.signal)
     service.ready(runtime.progress, () => runtime.busy)
