@@ -32,6 +32,7 @@ async function realTicks(folder: string): Promise<{ graph: GraphSession; feeds: 
   let latest: Feeds = {}
   const watched: Backend = {
     version: onnxruntime.version,
+    need: provider => onnxruntime.need(provider),
     create: async (path, provider, options) => {
       const inner = graph = await onnxruntime.create(path, provider, options)
       return { inputs: inner.inputs, outputs: inner.outputs, run: feeds => { latest = feeds; return inner.run(feeds) }, endProfiling: () => inner.endProfiling(), release: async () => {} }
