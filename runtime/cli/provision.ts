@@ -5,9 +5,12 @@ import { systemClock } from '../../base/clock.js'
 import { ParleyError } from '../../base/errors.js'
 import { createLog } from '../../base/log.js'
 import { processIo } from '../../deploy/io.js'
+import { LocalMachine } from '../../deploy/jetson/machine.js'
 import type { Answers } from '../../deploy/provision/answers.js'
 import { CLAIM } from '../../deploy/provision/claim.js'
 import { provisionHelp, provisionMain } from '../../deploy/provision/main.js'
+import { enginesFolder, enginesOf } from '../compose/engine-options.js'
+import { provisionEngine } from '../compose/provision-engine.js'
 import { ProvisionSound } from '../compose/provision-sound.js'
 import { loadConfig } from '../config/load.js'
 import { provision } from '../fleet/provision.js'
@@ -27,7 +30,8 @@ async function run(args: readonly string[]): Promise<number> {
   // provisionMain reads all options; here it only matters where the configuration will be.
   const at = args.findIndex(word => word === '--root')
   const root = at >= 0 ? args[at + 1] ?? '/' : args.find(word => word.startsWith('--root='))?.slice('--root='.length) ?? '/'
-  const config = async () => (await loadConfig(join(root, 'etc/parley/parley.toml'))).config
+  const settingsFile = join(root, 'etc/parley/parley.toml')
+  const config = async () => (await loadConfig(settingsFile)).config
   const host = { clock: systemClock, log: createLog('silent'), signal: closing.signal }
   // The voice holds the card; and it reads the new settings when it starts again.
   await using _service = root === '/' ? await Stopped.service(VOICE) : undefined
@@ -35,6 +39,10 @@ async function run(args: readonly string[]): Promise<number> {
   // `return await`: both of the above must live until it is over.
   return await provisionMain(args, processIo, {
     ask: questions.ask,
+    engine: async tell => {
+      const settings = await config()
+      return provisionEngine(enginesOf(settings, enginesFolder(root), new LocalMachine(root)), bundlePath(undefined, settings.bundle.path, settingsFile), tell, closing.signal)
+    },
     sound: new ProvisionSound(config, bundlePath(undefined), host),
     claim: (_identity, answers) => claimed(answers, join(root, 'etc/parley/keys'), closing.signal),
   })
