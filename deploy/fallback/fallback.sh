@@ -5,6 +5,7 @@ state=${PARLEY_STATE:-/var/lib/parley}
 etc=${PARLEY_ETC:-/etc/parley}
 here=$(dirname "$0")
 every_s=${PARLEY_FALLBACK_S:-60}
+run=${RUNTIME_DIRECTORY:-/run/parley-fallback}
 
 # Without what note-stop.sh fills it up with.
 line=$(sed 's/ *\.$//' "$state/last-failure" 2>/dev/null)
@@ -25,7 +26,13 @@ case "$(field result):$(field status)$(field entry)" in
 esac
 echo "parley: out of service: $why (${line:-nothing was noted})" >&2
 
-# `deploy provision` writes it: BROKER_HOST, BROKER_PORT, ROOT_TOPIC, and with TLS CA or CAPATH, CERT and KEY.
+# Who we are at the broker, in a file that mosquitto_pub reads by itself: among its arguments every process would see the password.
+# Made anew each time, so that a new password counts; only in memory, and only for us.
+credentials() {
+  mkdir -p "$run" && (umask 077; { printf -- '-u %s\n' "$BROKER_USER"; [ -z "${PASSWORD_FILE:-}" ] || printf -- '-P %s\n' "$(cat "$PASSWORD_FILE")"; } >"$run/mosquitto_pub")
+}
+
+# `parley provision` writes it: BROKER_HOST, BROKER_PORT, ROOT_TOPIC, with TLS CA or CAPATH, CERT and KEY, and BROKER_USER and PASSWORD_FILE.
 tell() {
   [ -r "$etc/fallback.env" ] && command -v mosquitto_pub >/dev/null 2>&1 || return 0
   . "$etc/fallback.env"
@@ -34,7 +41,8 @@ tell() {
   [ -n "${CAPATH:-}" ] && set -- "$@" --capath "$CAPATH"
   [ -n "${CA:-}" ] && set -- "$@" --cafile "$CA"
   [ -n "${CERT:-}" ] && set -- "$@" --cert "$CERT" --key "$KEY"
-  timeout 20 mosquitto_pub "$@" || echo 'parley: the broker was not told' >&2
+  [ -z "${BROKER_USER:-}" ] || credentials
+  XDG_CONFIG_HOME=$run timeout 20 mosquitto_pub "$@" || echo 'parley: the broker was not told' >&2
 }
 
 speak() {

@@ -63,7 +63,7 @@ export async function provisionMain(argv: readonly string[], io: Io, host: Provi
   }
   await keep(known)
   if (known.broker) {
-    await put(at('etc/parley/fallback.env'), fallbackEnv(known), 0o640)
+    await put(at('etc/parley/fallback.env'), fallbackEnv(known, brokerOf(old, known)), 0o640)
     await readable(at('etc/parley/fallback.env'))
   }
   // Before the sound: the prompt and the golden utterance are tried on what the device will run on.
@@ -106,29 +106,39 @@ async function collect(from: string | undefined, host: ProvisionHost, old: TomlT
 }
 
 /** Only the keys that were answered change; what the owner wrote besides is kept (his comments are not: TOML has no place for them). */
-async function writeConfig(path: string, old: TomlTable, { device, site, facts, broker, update, volume }: Answers): Promise<void> {
+async function writeConfig(path: string, old: TomlTable, answered: Answers): Promise<void> {
+  const { device, site, facts, broker, update, volume } = answered
   const section = (name: string): TomlTable => (old[name] ?? {}) as TomlTable
-  const oldBroker = (section('telemetry')['broker'] ?? {}) as TomlTable
-  const key = '/etc/parley/keys/device.key'
   const next = {
     ...old,
     playout: { ...section('playout'), volume: volume / 100 },
     facts: { ...section('facts'), ...facts },
-    ...(broker ? { telemetry: { ...section('telemetry'), site, device, broker: { ...oldBroker, ...broker, ...(broker.cert === undefined ? {} : { key }) } } } : {}),
+    ...(broker ? { telemetry: { ...section('telemetry'), site, device, broker: brokerOf(old, answered) } } : {}),
     ...(update ? { update: { ...section('update'), ...update } } : {}),
   }
   await put(path, stringify(next), 0o640)
 }
 
-function fallbackEnv({ broker, site, device }: Answers): string {
-  const url = new URL(broker?.url ?? '')
+/** What the voice has: the fallback must come in by the same door, also where only the owner's own lines open it. */
+function brokerOf(old: TomlTable, { broker }: Answers): Readonly<Record<string, unknown>> {
+  const before = ((old['telemetry'] as TomlTable | undefined)?.['broker'] ?? {}) as TomlTable
+  return { ...before, ...broker, ...(broker?.cert === undefined ? {} : { key: '/etc/parley/keys/device.key' }) }
+}
+
+/** Where and as whom. Never a password: only the name of its file. */
+function fallbackEnv({ site, device }: Answers, broker: Readonly<Record<string, unknown>>): string {
+  const of = (name: string): string | undefined => { const value = broker[name]; return typeof value === 'string' ? value : undefined }
+  const url = new URL(of('url') ?? '')
   // Read by a shell: only what cannot be anything but a value.
-  const safe = (text: string): string => `'${text.replaceAll("'", '')}'`
+  const safe = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
+  const [ca, cert, key, user, passwordFile] = [of('ca'), of('cert'), of('key'), of('username'), of('passwordFile')]
   const lines = [`BROKER_HOST=${safe(url.hostname)}`, `BROKER_PORT=${safe(url.port || (url.protocol === 'mqtts:' ? '8883' : '1883'))}`, `ROOT_TOPIC=${safe(`parley/v1/${site}/${device}`)}`]
   // Without a CA of its own it trusts those of the system, as the runtime does; without any the program would speak in the clear.
-  if (broker?.ca === undefined && url.protocol === 'mqtts:') lines.push("CAPATH='/etc/ssl/certs'")
-  if (broker?.ca !== undefined) lines.push(`CA=${safe(broker.ca)}`)
-  if (broker?.cert !== undefined) lines.push(`CERT=${safe(broker.cert)}`, "KEY='/etc/parley/keys/device.key'")
+  if (ca === undefined && url.protocol === 'mqtts:') lines.push("CAPATH='/etc/ssl/certs'")
+  if (ca !== undefined) lines.push(`CA=${safe(ca)}`)
+  if (cert !== undefined && key !== undefined) lines.push(`CERT=${safe(cert)}`, `KEY=${safe(key)}`)
+  if (user !== undefined) lines.push(`BROKER_USER=${safe(user)}`)
+  if (user !== undefined && passwordFile !== undefined) lines.push(`PASSWORD_FILE=${safe(passwordFile)}`)
   return `${lines.join('\n')}\n`
 }
 

@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -8,13 +8,14 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { ParleyError } from '../../base/errors.js'
 import { MENDS, lastFailure } from '../../deploy/fallback/why.js'
+import { provisionMain } from '../../deploy/provision/main.js'
 import { SoundServer } from '../../drivers/room/sound-server.js'
 import { exitCodeOf } from '../../runtime/cli/command.js'
 import { list, listTable } from '../../runtime/fleet/list.js'
 import { Owner } from '../../runtime/fleet/owner.js'
 import { Broker } from '../rig/broker.js'
 import { startDevice } from '../telemetry/fake-device.js'
-import { greeted } from '../telemetry/kit.js'
+import { Listener, eventually, greeted } from '../telemetry/kit.js'
 
 const run = promisify(execFile)
 const SCRIPTS = new URL('../../../deploy/fallback/', import.meta.url).pathname
@@ -147,6 +148,29 @@ t.test('with a real sound server and a real broker: the recording is heard, the 
   t.equal(await is(), 'online')
   await device.close()
   t.equal(await is(), 'offline', 'and nothing is left of it')
+})
+
+t.test('it tells a real broker again and again, as the user of the configuration, and no process shows the password', { timeout: 60_000 }, async t => {
+  const { env, folder, calls } = await device(t)
+  const secret = "it's  #1 -P"
+  const passwords = join(folder, 'passwords')
+  await run('mosquitto_passwd', ['-c', '-b', passwords, 'robot', secret])
+  await using broker = await Broker.start({ config: port => ['user root', `listener ${port} 127.0.0.1`, 'persistence false', 'allow_anonymous false', `password_file ${passwords}`] })
+  await writeFile(join(folder, 'password'), `${secret}\n`, { mode: 0o600 })
+  await mkdir(join(folder, 'etc/parley'), { recursive: true })
+  await writeFile(join(folder, 'etc/parley/parley.toml'), `[telemetry.broker]\nusername = "robot"\npasswordFile = "${folder}/password"\n`)
+  await writeFile(join(folder, 'answers.toml'), `device = "r1"\nsite = "lab"\n[broker]\nurl = "${broker.url}"\n`)
+  t.equal(await provisionMain(['--root', folder, '--from', join(folder, 'answers.toml')], { out: () => {}, wall: () => 0 }), 0)
+  await writeFile(join(folder, 'mosquitto_pub'), `#!/bin/sh\necho mosquitto_pub "$@" >>${folder}/calls\nPATH=${process.env['PATH']} exec mosquitto_pub "$@"\n`)
+  await using owner = await Listener.open(broker.url, 'parley/v1/lab/r1/out-of-service', { username: 'robot', password: secret })
+
+  const child = spawn('sh', [join(SCRIPTS, 'fallback.sh')], { env: { ...env, PARLEY_ETC: join(folder, 'etc/parley'), RUNTIME_DIRECTORY: join(folder, 'run'), PARLEY_FALLBACK_S: '1' }, stdio: 'ignore' })
+  t.teardown(() => void child.kill('SIGKILL'))
+  await eventually('two messages', () => owner.heard.length >= 2)
+  t.match(JSON.parse(String(owner.heard[1]?.payload)), { why: 'unknown' })
+  t.equal((await calls()).match(/aplay/g)?.length, 1, 'it speaks once')
+  t.notMatch(await calls(), "it's")
+  t.equal((await stat(join(folder, 'run/mosquitto_pub'))).mode & 0o777, 0o600)
 })
 
 t.test('a second updater is sent away while the first is at work, and comes in when that was killed', async t => {
