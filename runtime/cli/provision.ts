@@ -27,7 +27,10 @@ async function run(args: readonly string[]): Promise<number> {
   // provisionMain reads all options; here it only matters where the configuration will be.
   const at = args.findIndex(word => word === '--root')
   const root = at >= 0 ? args[at + 1] ?? '/' : args.find(word => word.startsWith('--root='))?.slice('--root='.length) ?? '/'
-  const config = async () => (await loadConfig(join(root, 'etc/parley/parley.toml'))).config
+  const setup = async () => {
+    const { config, path } = await loadConfig(join(root, 'etc/parley/parley.toml'))
+    return { config, bundle: bundlePath(undefined, config.bundle.path, path) }
+  }
   const host = { clock: systemClock, log: createLog('silent'), signal: closing.signal }
   // The voice holds the card; and it reads the new settings when it starts again.
   await using _service = root === '/' ? await Stopped.service(VOICE) : undefined
@@ -35,7 +38,7 @@ async function run(args: readonly string[]): Promise<number> {
   // `return await`: both of the above must live until it is over.
   return await provisionMain(args, processIo, {
     ask: questions.ask,
-    sound: new ProvisionSound(config, bundlePath(undefined), host),
+    sound: new ProvisionSound(setup, host),
     claim: (_identity, answers) => claimed(answers, join(root, 'etc/parley/keys'), closing.signal),
   })
 }
