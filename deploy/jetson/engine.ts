@@ -38,12 +38,19 @@ export async function buildEngine(machine: Machine, clock: Clock, order: EngineO
   const began = clock.now()
   const tell = (phase: BuildProgress['phase']): void => onProgress({ phase, elapsedMs: clock.now() - began, ...(expectedMs === undefined ? {} : { expectedMs }) })
   const tail: string[] = []
+  let phase: BuildProgress['phase'] = 'parsing'
+  let parsed = false
   const onLine = (line: string): void => {
     tail.push(line)
     if (tail.length > 20) tail.shift()
-    tell(/sav|serializ|Engine built/i.test(line) ? 'saving' : /pars|import/i.test(line) ? 'parsing' : 'optimising')
+    // Never back: a line about the parser may come late, and the last ones are about nothing.
+    const parses = /pars|import/i.test(line)
+    if (/sav|serializ|Engine built/i.test(line)) phase = 'saving'
+    else if (phase === 'parsing' && parsed && !parses) phase = 'optimising'
+    parsed ||= parses
+    tell(phase)
   }
-  tell('parsing')
+  tell(phase)
   const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)])
   // Idle for the disk, last for the processor; `-t`, for a sandbox that has seen to both lets nobody set them. The timing cache makes the next build of a similar graph many times faster.
   const command = ['ionice', '-t', '-c', '3', 'nice', '-n', '19', 'trtexec', `--onnx=${order.graph}`, '--stronglyTyped', `--saveEngine=${temp}`, '--skipInference', `--memPoolSize=workspace:${order.workspaceMb}M`, `--timingCacheFile=${join(folder, 'timing.cache')}`]

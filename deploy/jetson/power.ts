@@ -39,23 +39,37 @@ async function powerMode(machine: Machine): Promise<string | undefined> {
 const celsius = (text: string | undefined): number | undefined => (text === undefined || text === '' || Number.isNaN(Number(text)) ? undefined : Number(text) / 1_000)
 
 export interface Budget {
-  /** Ms that the model may use of a tick of 80 ms. */
+  /** Ms that the model may use of a tick of 80 ms; where it needs more, pictures and the steps of silence are left out (HeatWatch). */
   readonly stepMs: number
   /** Pictures are left out first: nobody hears that. */
   readonly images: boolean
   /** The model is spared ticks in which there is nothing to hear and nothing to do. */
   readonly doze: boolean
+  /** What lowers it; undefined: nothing. */
+  readonly by?: 'mode' | 'heat' | 'steps'
   readonly reason?: string
 }
 
 /** So far below the limit we give way on our own, °C: the heat of the next minute is in the chip already. */
 const MARGIN = 5
 const FULL: Budget = { stepMs: 60, images: true, doze: false }
+/** What a power mode leaves to begin with, by the watts in its name: slower clocks, fewer cores, and a battery or a small fan behind it. */
+const MODES: readonly { readonly watts: number; readonly stepMs: number; readonly doze: boolean }[] = [{ watts: 10, stepMs: 45, doze: true }, { watts: 15, stepMs: 50, doze: false }]
 
 /** Less work before the chip takes the work away: a step that comes late breaks a word. */
-export function budget({ temperature, throttleAt, throttled }: Thermal): Budget {
-  if (throttled) return { stepMs: 40, images: false, doze: true, reason: 'the chip is slowed by its heat or its power limit' }
-  if (temperature === undefined || throttleAt === undefined || temperature < throttleAt - MARGIN) return FULL
-  if (temperature < throttleAt - 2) return { ...FULL, images: false, reason: `${temperature} °C, it slows at ${throttleAt}` }
-  return { stepMs: 50, images: false, doze: true, reason: `${temperature} °C, it slows at ${throttleAt}` }
+export function budget({ temperature, throttleAt, throttled, powerMode }: Thermal): Budget {
+  const start = ofMode(powerMode)
+  const less = (stepMs: number, doze: boolean, reason: string): Budget => ({ stepMs: Math.min(start.stepMs, stepMs), images: false, doze: start.doze || doze, by: 'heat', reason })
+  if (throttled) return less(40, true, 'the chip is slowed by its heat or its power limit')
+  if (temperature === undefined || throttleAt === undefined || temperature < throttleAt - MARGIN) return start
+  return temperature < throttleAt - 2 ? less(60, false, `${temperature} °C, it slows at ${throttleAt}`) : less(50, true, `${temperature} °C, it slows at ${throttleAt}`)
+}
+
+/** A mode without watts in its name (`MAXN`) has no limit. */
+function ofMode(powerMode: string | undefined): Budget {
+  const watts = Number(/^(\d+)W/.exec(powerMode ?? '')?.[1] ?? Infinity)
+  const mode = MODES.find(m => watts <= m.watts)
+  if (!mode) return FULL
+  const { stepMs, doze } = mode
+  return { ...FULL, stepMs, doze, by: 'mode', reason: `the power mode leaves ${stepMs} ms for a step${doze ? ', the model dozes in silence' : ''}` }
 }

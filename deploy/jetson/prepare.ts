@@ -33,7 +33,8 @@ export async function dropEngines(release: string, root: string, signal: AbortSi
 /** A line of `parley engines build --json`; every other one is told as it is. */
 function progressOf(line: string): EngineProgress {
   try {
-    const { phase, elapsedMs, expectedMs } = JSON.parse(line) as { phase?: unknown; elapsedMs?: unknown; expectedMs?: unknown }
+    const { phase, elapsedMs, expectedMs, result } = JSON.parse(line) as { phase?: unknown; elapsedMs?: unknown; expectedMs?: unknown; result?: unknown }
+    if (typeof result === 'string') return { reason: `engine: ${result}` }
     if (typeof phase !== 'string' || typeof elapsedMs !== 'number') return { reason: line }
     const reason = `engine: ${phase}`
     // Longer than the last time it is nearly done, not more than done.

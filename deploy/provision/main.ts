@@ -17,7 +17,8 @@ import { questions, type Ask, type Known } from './questions.js'
 export const provisionHelp = `
 parley provision [--from FILE] [--root DIR] [--no-sound]
 
-Identity, key, claim, site facts, volume, microphone, echo, golden utterance; at the end a summary to photograph.
+Identity, key, claim, site facts, volume, microphone, echo, golden utterance; at the end a summary to photograph. On a Jetson it
+first builds the bundle's TensorRT engine, if the bundle has a graph for it: minutes.
 --from FILE   the answers (TOML): device, site, [facts], volume, [broker] url ca cert, [update] from,
               claimFile. Nothing is asked; without it each is, and what is set already is proposed
 --no-sound    leaves the checks that make a noise out
@@ -28,6 +29,8 @@ export interface ProvisionHost {
   /** Asks a person; undefined: there is nobody. */
   readonly ask?: Ask
   readonly sound?: SoundChecks
+  /** Builds what the bundle needs on this device (an engine), telling how far it is; undefined: nothing is to be said of it. */
+  readonly engine?: (tell: (line: string) => void) => Promise<Omit<Finding, 'what'> | undefined>
   /** Makes the device known to its owner; gives what he calls it, and the certificate that the device now has. */
   readonly claim?: (identity: Identity, answers: Answers) => Promise<{ readonly seen: string; readonly cert?: string }>
 }
@@ -63,6 +66,9 @@ export async function provisionMain(argv: readonly string[], io: Io, host: Provi
     await put(at('etc/parley/fallback.env'), fallbackEnv(known), 0o640)
     await readable(at('etc/parley/fallback.env'))
   }
+  // Before the sound: the prompt and the golden utterance are tried on what the device will run on.
+  const engine = await host.engine?.(io.out)
+  if (engine) findings.push({ what: 'engine', ...engine })
   let { volume } = wanted
   if (host.sound && !values['no-sound']) {
     // Only who was asked for the rest is there to hear it.

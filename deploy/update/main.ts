@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import { parse } from 'smol-toml'
 import { z } from 'zod'
 import { systemClock, type Clock } from '../../base/clock.js'
+import { deviceRoot } from '../../base/device-root.js'
 import { ParleyError, describe, isMissing, systemCode } from '../../base/errors.js'
 import { readJsonIfThere, writeFileAtomic } from '../../base/files.js'
 import { readSecret } from '../../base/secret.js'
@@ -47,7 +48,7 @@ export interface Surroundings {
 const saidLast = (root: string): Promise<unknown> => readJsonIfThere(join(root, 'run/parley-update/state.json'))
 
 /** 0 done or waiting, 1 refused or failed; the next run goes on. */
-export async function updateMain(argv: readonly string[], io: Io, around: Surroundings = { root: process.env['PARLEY_ROOT'] ?? '/', clock: systemClock, restart }): Promise<number> {
+export async function updateMain(argv: readonly string[], io: Io, around: Surroundings = { root: deviceRoot(), clock: systemClock, restart }): Promise<number> {
   const [verb, ...rest] = argv
   const from = rest[0] === '--from' ? rest[1] : undefined
   const layout = new Layout(around.root)

@@ -28,7 +28,7 @@ const LOOK_MS = 100
 /** A camera that comes back at once (a bumped plug) is there again soon; a missing one costs a process start every 10 s. */
 const FIRST_WAIT_MS = 250
 const LONGEST_WAIT_MS = 10_000
-const RESTS = 'rests while the chip is hot'
+const RESTS = 'rests for the sake of the voice'
 
 /** Keeps a source running: notices stalls, kills, reopens with growing waits, and delivers the newest frames. */
 export class SupervisedCamera implements Camera {

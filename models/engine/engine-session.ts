@@ -13,7 +13,7 @@ import type { Message } from './wire.js'
 export interface EngineOptions {
   /** The child is killed when it owes an answer and has said nothing for this long, ms. Default 2,000: 100 steps of 20 ms. */
   readonly stuckMs?: number
-  /** How long a provider may take to load and run once, ms. TensorRT without a ready engine builds one: minutes. */
+  /** How long a provider may take to load and run once, ms. */
   readonly startMs?: Partial<Record<Provider, number>>
   /** Steps that may be with the child at once. Default 2: one running, one ready. */
   readonly credit?: number
@@ -23,7 +23,8 @@ export interface EngineOptions {
   readonly spare?: SpareChild
 }
 
-const START_MS: Record<Provider, number> = { tensorrt: 20 * 60_000, cuda: 60_000, cpu: 30_000 }
+/** A GPU's libraries are gigabytes, to be read from a card; nothing is built here (docs/adr/0020). */
+const START_MS: Record<Provider, number> = { tensorrt: 60_000, cuda: 60_000, cpu: 30_000 }
 /** Calls that may wait for credit: 5 s of ticks. More means that nobody drops ticks where they should be dropped. */
 const MAX_WAITING = 64
 /** Lines that are kept for a child that is still to come; the newest matter most. */
@@ -203,7 +204,7 @@ export class EngineSession implements OmniSession {
 
   #loaded(ready: Extract<Message, { type: 'ready' }>): void {
     this.#ready = ready
-    // a respawn goes straight to the rung that held: trying TensorRT again may take minutes
+    // a respawn goes straight to the rung that held: trying the others again takes time, and may take the process down
     this.#refusals.push(...ready.refusals)
     this.#spec = { ...this.#spec, rungs: this.#spec.rungs.slice(this.#spec.rungs.findIndex(r => r.provider === ready.provider)) }
     this.#watchdog.running()

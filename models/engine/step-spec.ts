@@ -6,7 +6,8 @@ import { PROVIDERS, type Provider } from '../ladder/backend.js'
 /** All that a TickHost needs of a bundle, checked, small, and plain JSON: it is sent to the child, which then needs no schema. */
 export interface StepSpec {
   readonly name: string
-  readonly rungs: readonly { readonly provider: Provider; readonly file: string; readonly precision: string; readonly sha256: string }[]
+  /** `engine`: the file is the wrapper of a ready engine. */
+  readonly rungs: readonly { readonly provider: Provider; readonly file: string; readonly precision: string; readonly sha256: string; readonly engine: boolean }[]
   readonly tokenizer: string
   readonly vocabulary: number
   readonly codebooks: number
@@ -63,7 +64,7 @@ export interface StepSpecOptions {
   readonly graphFolder?: string
   /** A folder with an ONNX Runtime that was built for this device; default: the package's, which is for the CPU. */
   readonly onnxruntime?: string
-  /** The wrapper of a ready engine (EngineCache.find), loaded in the place of the graph on the TensorRT rung. */
+  /** The wrapper of a ready engine, loaded in the place of the graph on the TensorRT rung, which is refused without one. */
   readonly tensorrtWrapper?: string
 }
 
@@ -81,7 +82,7 @@ export function stepSpecOf(bundle: Bundle, options: StepSpecOptions = {}): StepS
     const file = provider === 'cpu' ? step.files.cpu ?? step.files.any : step.files.trt ?? step.files.any
     if (!file) return []
     const wrapper = provider === 'tensorrt' ? options.tensorrtWrapper : undefined
-    return [{ provider, file: wrapper ?? bundle.path(file.path), precision: file.precision, sha256: m.files[file.path]?.sha256 ?? '' }]
+    return [{ provider, file: wrapper ?? bundle.path(file.path), precision: file.precision, sha256: m.files[file.path]?.sha256 ?? '', engine: wrapper !== undefined }]
   })
   return {
     name: m.name,

@@ -1,6 +1,7 @@
 import { ParleyError } from '../../base/errors.js'
 import type { Backend, Feeds, GraphSession, Provider } from '../ladder/backend.js'
 import { climb, type Refusal } from '../ladder/ladder.js'
+import { createProven } from '../ladder/placement.js'
 import type { Said, Tick } from '../session.js'
 import { Tokenizer } from '../tokenizer/tokenizer.js'
 import { FactCache } from './fact-cache.js'
@@ -69,6 +70,10 @@ export class TickHost {
     const tensors = new StepTensors(spec)
     tensors.setTextMask(new Float32Array(spec.vocabulary))
     const climbed = await climb(spec.rungs, async rung => {
+      backend.need(rung.provider)
+      if (rung.provider === 'tensorrt' && !rung.engine) throw new ParleyError('engine-missing', 'no engine is built yet for this graph, and TensorRT would build one at each start, for minutes', { hint: 'sudo parley engines build' })
+      // On a GPU it is proven where that run was, at each start: a driver that was changed may leave all of it to the CPU.
+      if (rung.provider !== 'cpu') return createProven(rung.file, rung.provider, backend, async graph => { tensors.check(graph, spec); await graph.run(tensors.feeds) })
       const graph = await backend.create(rung.file, rung.provider, spec.graphFolder === undefined ? {} : { keep: { folder: spec.graphFolder, sha256: rung.sha256 } })
       try {
         tensors.check(graph, spec)

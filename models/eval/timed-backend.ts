@@ -14,6 +14,10 @@ export class TimedBackend implements Backend {
     return this.#inner.version
   }
 
+  need(...args: Parameters<Backend['need']>): void {
+    this.#inner.need(...args)
+  }
+
   async create(...args: Parameters<Backend['create']>): Promise<GraphSession> {
     const graph = await this.#inner.create(...args)
     return {

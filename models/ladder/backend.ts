@@ -33,5 +33,7 @@ export interface CreateOptions {
 /** What the ladder and the engine need of ONNX Runtime; replaced in tests, so that every rung can be refused without a GPU. */
 export interface Backend {
   readonly version: string
+  /** Throws `provider-missing` where the provider's own library is not there: before a graph is loaded. */
+  need(provider: Provider): void
   create(path: string, provider: Provider, options?: CreateOptions): Promise<GraphSession>
 }

@@ -42,11 +42,6 @@ export class EngineCache {
     }
   }
 
-  /** What to run to build the engine: types come from the graph itself and its Q/DQ nodes. */
-  buildCommand(key: EngineKey, modelFile: string): readonly string[] {
-    return ['trtexec', `--onnx=${modelFile}`, '--stronglyTyped', `--saveEngine=${this.engineFile(key)}.tmp`, '--skipInference']
-  }
-
   /** Writes the wrapper for an engine that stands under `engineFile(key)`. */
   async wrap(key: EngineKey, modelFile: string): Promise<string> {
     const engine = this.engineFile(key)

@@ -3,4 +3,4 @@ export { EngineCache, engineName, shapesOf, type EngineKey } from './engine-cach
 export { epContextModel, type EpContext } from './ep-context.js'
 export { climb, type Climbed, type Refusal, type Rung } from './ladder.js'
 export { onnxruntime, ortBackend } from './onnxruntime.js'
-export { placement, parseProfile, type Placement } from './placement.js'
+export { createProven, placement, parseProfile, type Placement } from './placement.js'

@@ -23,6 +23,7 @@ export function ortBackend(own?: string): Backend {
     get version(): string {
       return own === undefined ? (require('onnxruntime-node/package.json') as { version: string }).version : buildOf(own)
     },
+    need: provider => needProvider(provider, own),
     async create(path: string, provider: Provider, options: CreateOptions = {}): Promise<GraphSession> {
       needProvider(provider, own)
       const ort = own === undefined ? (require('onnxruntime-node') as Ort) : ownOrt(own)

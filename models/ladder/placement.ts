@@ -1,14 +1,15 @@
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ParleyError } from '../../base/errors.js'
-import type { Backend, Feeds, Provider, TensorShape } from './backend.js'
+import type { Backend, Feeds, GraphSession, Provider, TensorShape } from './backend.js'
 import { onnxruntime } from './onnxruntime.js'
 
 export interface Placement {
   readonly provider: Provider
-  /** Nodes that ran, by ONNX Runtime's name of the provider that ran them. */
+  /** Nodes that ran, by ONNX Runtime's name of the provider that ran them; without those that only copy between memories. */
   readonly nodes: Readonly<Record<string, number>>
   /** Those that ran on another provider than the one that was asked for: `name (operator)`. */
   readonly strays: readonly string[]
@@ -16,23 +17,46 @@ export interface Placement {
 
 const PROVIDER_NAMES: Record<Provider, string> = { tensorrt: 'TensorrtExecutionProvider', cuda: 'CUDAExecutionProvider', cpu: 'CPUExecutionProvider' }
 
+/** In memory where there is one: a full disk must not cost the GPU. */
+const PROFILES = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+
 /**
  * Where the nodes of a graph really ran: one run on zeros under ONNX Runtime's profiler, whose events name the provider of each
  * node. A proof, unlike the list of providers that a session was created with.
  */
 export async function placement(file: string, provider: Provider, backend: Backend = onnxruntime): Promise<Placement> {
-  const folder = await mkdtemp(join(tmpdir(), 'parley-profile-'))
+  const { graph, placed } = await profiled(file, provider, backend, loaded => loaded.run(zeros(loaded.inputs)))
+  await graph.release()
+  return placed
+}
+
+/**
+ * Loads a graph and runs it once with `first`, like `create` and `run`, but takes nobody's word for the provider: throws `placement`
+ * if none of its nodes ran there. ONNX Runtime gives a provider what it takes and the CPU the rest, which may be all.
+ */
+export async function createProven(file: string, provider: Provider, backend: Backend, first: (graph: GraphSession) => Promise<unknown>): Promise<GraphSession> {
+  const { graph, placed } = await profiled(file, provider, backend, first)
+  if (placed.nodes[PROVIDER_NAMES[provider]]) return graph
+  await graph.release()
+  const where = Object.entries(placed.nodes).map(([name, count]) => `${count} on ${name}`).join(', ')
+  throw new ParleyError('placement', `none of its nodes ran on ${PROVIDER_NAMES[provider]}: ${where || 'none ran at all'}`)
+}
+
+/** The session goes on without the profiler. */
+async function profiled(file: string, provider: Provider, backend: Backend, first: (graph: GraphSession) => Promise<unknown>): Promise<{ graph: GraphSession; placed: Placement }> {
+  const folder = await mkdtemp(join(PROFILES, 'parley-profile-'))
   try {
     const graph = await backend.create(file, provider, { profile: join(folder, 'run') })
     try {
-      await graph.run(zeros(graph.inputs))
-    } finally {
+      await first(graph)
       graph.endProfiling()
+      const profile = (await readdir(folder)).find(name => name.endsWith('.json'))
+      if (!profile) throw new ParleyError('placement', 'ONNX Runtime wrote no profile')
+      return { graph, placed: { provider, ...parseProfile(await readFile(join(folder, profile), 'utf8'), provider) } }
+    } catch (error) {
       await graph.release()
+      throw error
     }
-    const profile = (await readdir(folder)).find(name => name.endsWith('.json'))
-    if (!profile) throw new ParleyError('placement', 'ONNX Runtime wrote no profile')
-    return { provider, ...parseProfile(await readFile(join(folder, profile), 'utf8'), provider) }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -46,7 +70,7 @@ export function parseProfile(json: string, provider: Provider): Omit<Placement, 
   const strays: string[] = []
   for (const event of events as { cat?: string; name?: string; args?: { provider?: string; op_name?: string } }[]) {
     const ran = event.args?.provider
-    if (event.cat !== 'Node' || !ran || !event.name?.endsWith('_kernel_time')) continue
+    if (event.cat !== 'Node' || !ran || !event.name?.endsWith('_kernel_time') || event.args?.op_name?.startsWith('Memcpy')) continue
     nodes[ran] = (nodes[ran] ?? 0) + 1
     if (ran !== PROVIDER_NAMES[provider]) strays.push(`${event.name.replace(/_kernel_time$/, '')} (${event.args?.op_name})`)
   }

@@ -1,4 +1,6 @@
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { cacheFolder } from '../../base/cache-folder.js'
 import { openInProcess } from '../../models/engine/index.js'
 import { loadBundle } from '../../models/bundle/index.js'
 import { onnxruntime, type Backend, type Feeds, type GraphSession } from '../../models/ladder/index.js'
@@ -30,12 +32,14 @@ async function realTicks(folder: string): Promise<{ graph: GraphSession; feeds: 
   let latest: Feeds = {}
   const watched: Backend = {
     version: onnxruntime.version,
-    create: async (path, provider) => {
-      const inner = graph = await onnxruntime.create(path, provider)
+    need: provider => onnxruntime.need(provider),
+    create: async (path, provider, options) => {
+      const inner = graph = await onnxruntime.create(path, provider, options)
       return { inputs: inner.inputs, outputs: inner.outputs, run: feeds => { latest = feeds; return inner.run(feeds) }, endProfiling: () => inner.endProfiling(), release: async () => {} }
     },
   }
-  const session = await openInProcess(bundle, { providers: ['cpu'], backend: watched })
+  // The graph as it is kept, as the session beside it has it: both run the same nodes.
+  const session = await openInProcess(bundle, { providers: ['cpu'], backend: watched, graphFolder: join(cacheFolder(), 'graphs') })
   const kept: { silent?: Feeds; spoken?: Feeds } = {}
   await session.setFacts(bundle.manifest.golden.facts)
   for await (const audio of goldenTicks(bundle, session)) {

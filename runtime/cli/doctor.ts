@@ -1,15 +1,16 @@
 import { systemClock } from '../../base/clock.js'
+import { deviceRoot } from '../../base/device-root.js'
 import { createLog } from '../../base/log.js'
 import { LocalMachine } from '../../deploy/jetson/machine.js'
-import { Layout } from '../../deploy/update/layout.js'
 import { realDisk } from '../../deploy/update/real-disk.js'
+import { enginesFolder } from '../compose/engine-options.js'
 import { loadConfig } from '../config/load.js'
 import { brokerChecks } from '../doctor/broker-checks.js'
 import { runCheck, type Check, type Finding } from '../doctor/check.js'
 import { deviceChecks } from '../doctor/device-checks.js'
 import { jetsonChecks } from '../doctor/jetson-checks.js'
 import { machineChecks } from '../doctor/machine-checks.js'
-import { modelChecks, placements } from '../doctor/model-checks.js'
+import { modelChecks, placements, strayFindings } from '../doctor/model-checks.js'
 import { soundChecks } from '../doctor/sound-checks.js'
 import { EXIT, parse, say, table, untilSignal, type Command } from './command.js'
 import { bundlePath } from './paths.js'
@@ -21,7 +22,7 @@ Looks at everything that a conversation stands on, and names the command that me
 and the speaker for a second; what it records goes nowhere.
 
   --echo        plays a sound and measures the echo cancellation
-  --placement   also proves on which provider the nodes of each graph run
+  --placement   also proves on which provider the nodes of each graph run; one of a GPU's that ran elsewhere is a failure
   --json        the findings as JSON
 
 Exit codes: 0 nothing failed, 1 something did, 3 the configuration cannot be read.`
@@ -32,14 +33,15 @@ async function run(args: readonly string[]): Promise<number> {
   const closing = untilSignal()
   const host = { clock: systemClock, log: createLog('silent'), signal: closing.signal }
   const folder = bundlePath(values.bundle, config.bundle.path, path)
-  const root = process.env['PARLEY_ROOT'] ?? '/' // as the updater: the files of a device that is not this machine
+  const root = deviceRoot()
   const machine = new LocalMachine(root)
   const device = { root, machine, wall: () => Date.now(), freeBytes: realDisk.freeBytes }
-  const checks: Check[] = [...machineChecks(config, path), ...(await deviceChecks(config, device)), ...(await jetsonChecks(config, machine, folder, new Layout(root).engines)), ...brokerChecks(config), ...soundChecks(config, host, values.echo), ...modelChecks(config, folder)]
+  const checks: Check[] = [...machineChecks(config, path), ...(await deviceChecks(config, device)), ...(await jetsonChecks(config, machine, folder, enginesFolder(root))), ...brokerChecks(config), ...soundChecks(config, host, values.echo), ...modelChecks(config, folder)]
   const findings: Finding[] = []
   // One after the other: they measure times, and share devices.
   for (const check of checks) if (!closing.signal.aborted) findings.push(await runCheck(check))
   const placed = values.placement ? await placements(config, folder) : undefined
+  findings.push(...strayFindings(placed ?? []))
   const good = findings.every(f => f.state !== 'fail')
   if (values.json) {
     say(JSON.stringify({ ok: good, findings, ...(placed ? { placement: placed } : {}) }, null, 2))

@@ -5,9 +5,12 @@ import { systemClock } from '../../base/clock.js'
 import { ParleyError } from '../../base/errors.js'
 import { createLog } from '../../base/log.js'
 import { processIo } from '../../deploy/io.js'
+import { LocalMachine } from '../../deploy/jetson/machine.js'
 import type { Answers } from '../../deploy/provision/answers.js'
 import { CLAIM } from '../../deploy/provision/claim.js'
 import { provisionHelp, provisionMain } from '../../deploy/provision/main.js'
+import { enginesFolder, enginesOf } from '../compose/engine-options.js'
+import { provisionEngine } from '../compose/provision-engine.js'
 import { ProvisionSound } from '../compose/provision-sound.js'
 import { loadConfig } from '../config/load.js'
 import { provision } from '../fleet/provision.js'
@@ -38,6 +41,10 @@ async function run(args: readonly string[]): Promise<number> {
   // `return await`: both of the above must live until it is over.
   return await provisionMain(args, processIo, {
     ask: questions.ask,
+    engine: async tell => {
+      const { config, bundle } = await setup()
+      return provisionEngine(enginesOf(config, enginesFolder(root), new LocalMachine(root)), bundle, tell, closing.signal)
+    },
     sound: new ProvisionSound(setup, host),
     claim: (_identity, answers) => claimed(answers, join(root, 'etc/parley/keys'), closing.signal),
   })

@@ -6,12 +6,9 @@ import { isThere, readJsonIfThere, writeFileAtomic } from '../../base/files.js'
 import { detect } from '../../deploy/jetson/detect.js'
 import { buildEngine, type BuildProgress } from '../../deploy/jetson/engine.js'
 import type { Machine } from '../../deploy/jetson/machine.js'
-import { Layout } from '../../deploy/update/layout.js'
 import { loadBundle, type Bundle } from '../../models/bundle/index.js'
 import { EngineCache, onnxruntime, shapesOf, type Backend, type EngineKey } from '../../models/ladder/index.js'
 
-/** Engines that were built on this device. */
-export const ENGINES = new Layout().engines
 /** Beside the engines: which one is for which graph here, so that a start need not load a graph to know the shapes in its key. */
 const READY = 'ready.json'
 /** Of TensorRT's workspace, MB: an Orin Nano has 8 GB for all, and the voice goes on meanwhile. */
@@ -29,6 +26,12 @@ interface TensorRt {
   readonly tensorrt: string
 }
 
+/** Why there is nothing to build; `no-graph`: the bundle has none that TensorRT could run. */
+export type NoEngine = 'no-tensorrt' | 'unknown-chip' | 'no-graph'
+
+/** `unbuilt`: it could be built, and is not for this graph and these versions. */
+export type EngineState = { readonly is: 'ready'; readonly wrapper: string } | { readonly is: 'unbuilt' | NoEngine }
+
 type Tied = Omit<EngineKey, 'inputs' | 'outputs'>
 
 /** The step graph's engine of one bundle on this machine: where it is, and how it is built. */
@@ -43,23 +46,31 @@ export class Engines {
     this.#backend = backend
   }
 
-  /** The wrapper to load in the place of the graph, or undefined: no TensorRT here, or not built for this graph and these versions. */
-  async ready(folder: string): Promise<string | undefined> {
+  /** How the bundle in this folder stands. Throws what is wrong with it. */
+  async state(folder: string): Promise<EngineState> {
     const found = await this.#tensorrt()
-    if (found === undefined) return undefined // by far the most machines: the bundle is not read twice there
+    if (typeof found === 'string') return { is: found } // by far the most machines: the bundle is not read twice there
     const graph = this.#graph(await loadBundle(folder), found)
-    const name = graph && (await this.#names())[tieOf(graph.tied)]
-    if (name === undefined) return undefined
+    if (!graph) return { is: 'no-graph' }
+    const name = (await this.#names())[tieOf(graph.tied)]
+    if (name === undefined) return { is: 'unbuilt' }
     const there = await Promise.all([`${name}.onnx`, `${name}.engine`].map(n => isThere(join(this.#cache.folder, n))))
-    return there.every(Boolean) ? join(this.#cache.folder, `${name}.onnx`) : undefined
+    return there.every(Boolean) ? { is: 'ready', wrapper: join(this.#cache.folder, `${name}.onnx`) } : { is: 'unbuilt' }
   }
 
-  /** Builds what is missing: minutes. `none`: there is no TensorRT here, or no graph for it in the bundle. */
-  async build(folder: string, clock: Clock, onProgress: (progress: BuildProgress) => void, signal: AbortSignal): Promise<'built' | 'there' | 'none'> {
+  /** The wrapper to load in the place of the graph, if there is one. */
+  async ready(folder: string): Promise<string | undefined> {
+    const state = await this.state(folder)
+    return state.is === 'ready' ? state.wrapper : undefined
+  }
+
+  /** Builds what is missing: minutes. */
+  async build(folder: string, clock: Clock, onProgress: (progress: BuildProgress) => void, signal: AbortSignal): Promise<'built' | 'there' | NoEngine> {
     const bundle = await loadBundle(folder)
     const found = await this.#tensorrt()
-    const graph = found && this.#graph(bundle, found)
-    if (!graph) return 'none'
+    if (typeof found === 'string') return found
+    const graph = this.#graph(bundle, found)
+    if (!graph) return 'no-graph'
     const session = await this.#backend.create(graph.file, 'cpu') // for its shapes only
     const shapes = shapesOf(session)
     await session.release()
@@ -78,20 +89,22 @@ export class Engines {
     const names = (await readdir(this.#cache.folder).catch(() => [])).filter(n => n.endsWith('.engine')).sort()
     return Promise.all(names.map(async n => {
       const file = join(this.#cache.folder, n)
-      return { file, bytes: (await stat(file)).size, used: used === file.replace(/\.engine$/, '.onnx') }
+      return { file, bytes: (await stat(file)).size, used: used === wrapperOf(file) }
     }))
   }
 
-  /** Removes all but those that `keep`'s bundle uses. Returns what went. */
-  async clear(keep: string | undefined): Promise<string[]> {
-    const gone = (await this.list(keep)).filter(row => !row.used).map(row => row.file)
-    for (const file of gone) for (const path of [file, file.replace(/\.engine$/, '.onnx')]) await rm(path, { force: true })
+  /** Removes all but those that one of these bundles uses. Returns what went; nothing goes when a bundle cannot be read. */
+  async clear(keep: readonly string[]): Promise<string[]> {
+    const used = new Set(await Promise.all(keep.map(folder => this.ready(folder))))
+    const gone = (await this.list(undefined)).map(row => row.file).filter(file => !used.has(wrapperOf(file)))
+    for (const file of gone) for (const path of [file, wrapperOf(file)]) await rm(path, { force: true })
     return gone
   }
 
-  async #tensorrt(): Promise<TensorRt | undefined> {
+  async #tensorrt(): Promise<TensorRt | 'no-tensorrt' | 'unknown-chip'> {
     const found = await detect(this.#machine)
-    return found?.tensorrt === undefined ? undefined : { computeCapability: found.computeCapability, tensorrt: found.tensorrt }
+    if (found?.tensorrt === undefined) return 'no-tensorrt'
+    return found.computeCapability === '' ? 'unknown-chip' : { computeCapability: found.computeCapability, tensorrt: found.tensorrt }
   }
 
   #graph(bundle: Bundle, found: TensorRt): { file: string; tied: Tied } | undefined {
@@ -110,4 +123,5 @@ export class Engines {
   }
 }
 
+const wrapperOf = (engine: string): string => engine.replace(/\.engine$/, '.onnx')
 const tieOf = (t: Tied): string => [t.modelSha256, t.computeCapability, t.tensorrtVersion, t.onnxruntimeVersion, t.precision].join(' ')

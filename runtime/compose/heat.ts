@@ -6,6 +6,8 @@ import type { Health } from '../../drivers/contract.js'
 
 /** A chip warms by less than a degree in this time, ms. */
 const LOOK_MS = 10_000
+/** So long after steps that outgrew the budget less is done, ms: a camera that begins anew each minute would be worse than one that rests. */
+const HOLD_MS = 5 * 60_000
 
 export interface HeatParts {
   readonly clock: Clock
@@ -17,9 +19,19 @@ export interface HeatParts {
   rest(resting: boolean): void
 }
 
+/** For the log: what has changed, by what lowers it. */
+const SAID = {
+  nothing: 'all of the tick may be used',
+  mode: 'the power mode leaves less of the tick',
+  steps: 'steps take more than they may: the camera rests, the model dozes in silence',
+  heat: 'warm: the camera rests',
+  hot: 'hot: the camera rests, the model dozes in silence and a step may take less',
+} as const
+
 /**
  * Gives way to heat before the chip takes the work away by itself and breaks a word: first the camera rests, then the model dozes
- * while nobody speaks and less time is allowed for a step; steps that need more make the device unwell while it still speaks well.
+ * while nobody speaks and less time is allowed for a step. The power mode sets what is allowed to begin with. Steps that need more
+ * than is allowed make the device unwell while it still speaks well, and the camera and silence give way to them, too.
  */
 export class HeatWatch {
   readonly name = 'heat'
@@ -27,6 +39,8 @@ export class HeatWatch {
   #thermal: Thermal = { temperature: undefined, throttleAt: undefined, throttled: false, powerMode: undefined }
   #budget: Budget = budget(this.#thermal)
   #lookedAt: number
+  /** When steps last took more than they may. */
+  #strainedAt = -Infinity
 
   constructor(parts: HeatParts) {
     this.#parts = parts
@@ -64,11 +78,20 @@ export class HeatWatch {
 
   #look(thermal: Thermal): void {
     const before = this.#budget
-    const now = budget(thermal)
     this.#thermal = thermal
-    this.#budget = now
     this.#lookedAt = this.#parts.clock.now()
+    const now = this.#budget = this.#spare(budget(thermal))
     if (before.images !== now.images) this.#parts.rest(!now.images)
-    if (before.stepMs !== now.stepMs || before.images !== now.images) this.#parts.log.warn({ ...now }, now.reason === undefined ? 'cool again: all of the tick may be used' : now.doze ? 'hot: the camera rests, the model dozes in silence and a step may take less' : 'warm: the camera rests')
+    if (before.stepMs === now.stepMs && before.images === now.images && before.doze === now.doze) return
+    const { by = 'nothing' } = now
+    this.#parts.log[by === 'heat' || by === 'steps' ? 'warn' : 'info']({ ...now }, SAID[by === 'heat' && now.doze ? 'hot' : by])
+  }
+
+  /** What is left where steps have outgrown the budget; heat may have taken as much already. */
+  #spare(left: Budget): Budget {
+    if ((this.#parts.stepMs() ?? 0) > left.stepMs) this.#strainedAt = this.#lookedAt
+    if (this.#lookedAt - this.#strainedAt >= HOLD_MS || (!left.images && left.doze)) return left
+    const reason = `steps took more than ${left.stepMs} ms of late`
+    return { ...left, images: false, doze: true, by: 'steps', reason: left.reason === undefined ? reason : `${left.reason}; ${reason}` }
   }
 }

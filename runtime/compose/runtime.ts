@@ -1,9 +1,10 @@
 import { aborted } from '../../base/abort.js'
 import { systemClock } from '../../base/clock.js'
+import { deviceRoot } from '../../base/device-root.js'
 import { ParleyError, describe } from '../../base/errors.js'
 import type { Reading } from '../../base/frames.js'
 import type { Logger } from '../../base/log.js'
-import { LocalMachine } from '../../deploy/jetson/machine.js'
+import { LocalMachine, type Machine } from '../../deploy/jetson/machine.js'
 import { readThermal } from '../../deploy/jetson/power.js'
 import type { PublishingHost } from '../../drivers/actuators/mqtt.js'
 import { canRest, tellsPresence } from '../../drivers/camera/presence.js'
@@ -33,6 +34,8 @@ export interface RuntimeOptions {
   readonly microphone?: Microphone
   readonly speaker?: Speaker
   readonly actuator?: Actuator
+  /** Whose heat and power mode are read; default: this one, or the recorded one below PARLEY_ROOT. */
+  readonly machine?: Machine
   openModel(onRespawn: () => void): Promise<Model>
   /** What it knows instead when the model has no room for the configured facts. Without it such facts are an error. */
   readonly ownFacts?: { readonly facts: Config['facts']; onTaken(refused: unknown): void }
@@ -58,7 +61,7 @@ export class Runtime implements AsyncDisposable {
 
   constructor(options: RuntimeOptions) {
     this.#options = options
-    const machine = new LocalMachine()
+    const machine = options.machine ?? new LocalMachine(deviceRoot())
     this.heat = new HeatWatch({
       clock: systemClock, log: options.log,
       read: () => readThermal(machine),

@@ -1,8 +1,10 @@
+import { ParleyError, describe } from '../../base/errors.js'
 import { loadBundle } from '../../models/bundle/load.js'
-import { engineOptions, ownOnnxruntime } from '../compose/engine-options.js'
+import { ortBackend, placement, type Backend, type Provider } from '../../models/ladder/index.js'
+import { engineOptions, enginesOf, ownOnnxruntime } from '../compose/engine-options.js'
 import type { Config } from '../config/schema.js'
 import { quantile } from '../conversation/statistics.js'
-import { figure, type Check } from './check.js'
+import { figure, type Check, type Finding } from './check.js'
 
 /** Half a second of ticks says how fast the model is. */
 const STEPS = 50
@@ -50,24 +52,42 @@ export function modelChecks(config: Config, folder: string): Check[] {
   ]
 }
 
-/** Where the nodes of each graph really ran; TensorRT loads its ready engine in the place of the step graph, as at a start. */
-export async function placements(config: Config, folder: string): Promise<{ graph: string; provider: string; nodes: string; strays: readonly string[] }[]> {
-  const { ortBackend, placement } = await import('../../models/ladder/index.js')
+export interface Placed {
+  readonly graph: string
+  readonly provider: Provider
+  /** Which providers ran how many, or why none did. */
+  readonly nodes: string
+  /** Those that ran elsewhere. */
+  readonly strays: readonly string[]
+}
+
+/** Where the nodes of each graph really ran; TensorRT loads its ready engine in the place of the step graph, and nothing else, as at a start. */
+export async function placements(config: Config, folder: string, backend: Backend = ortBackend(ownOnnxruntime(config)), engines = enginesOf(config)): Promise<Placed[]> {
   const bundle = await loadBundle(folder)
-  const { tensorrtWrapper } = await engineOptions(config, folder)
-  const rows = []
+  const { tensorrtWrapper } = await engineOptions(config, folder, engines)
+  const rows: Placed[] = []
   for (const [name, graph] of Object.entries(bundle.manifest.graphs)) {
     for (const provider of config.bundle.providers) {
       const file = provider === 'cpu' ? graph.files.cpu ?? graph.files.any : graph.files.trt ?? graph.files.any
       if (!file) continue
-      const loaded = provider === 'tensorrt' && name === 'step' && tensorrtWrapper !== undefined ? tensorrtWrapper : bundle.path(file.path)
       try {
-        const { nodes, strays } = await placement(loaded, provider, ortBackend(ownOnnxruntime(config)))
+        backend.need(provider)
+        const loaded = provider !== 'tensorrt' ? bundle.path(file.path) : graph.role === 'step' ? tensorrtWrapper : undefined
+        if (loaded === undefined) throw new ParleyError('engine-missing', 'no engine is built for it', { hint: 'sudo parley engines build' })
+        const { nodes, strays } = await placement(loaded, provider, backend)
         rows.push({ graph: name, provider, nodes: Object.entries(nodes).map(([p, n]) => `${p} ${n}`).join(', '), strays })
       } catch (error) {
-        rows.push({ graph: name, provider, nodes: `refused: ${error instanceof Error ? error.message : String(error)}`, strays: [] })
+        rows.push({ graph: name, provider, nodes: `refused: ${describe(error)}`, strays: [] })
       }
     }
   }
   return rows
+}
+
+/** A rung that is refused is no fault here, the ladder has others; one that leaves part of its work to another is. */
+export function strayFindings(placed: readonly Placed[]): Finding[] {
+  return placed.filter(p => p.provider !== 'cpu' && p.strays.length > 0).map(({ graph, provider, strays }) => ({
+    what: 'placement', state: 'fail', seen: `${graph} on ${provider}: ${strays.length} nodes ran elsewhere, ${strays.slice(0, 3).join(', ')}`,
+    mend: `the bundle's graph is not for ${provider}: tell the vendor; until then leave ${provider} out of [bundle] providers`,
+  }))
 }

@@ -49,6 +49,7 @@ export const METRICS = {
   node_version: text('process.runtime.version', 'Node'),
   os: text('os.description', 'System'),
   update: text('parley.update.state', 'Update'),
+  update_reason: text('parley.update.reason', 'What the update does or waits for'),
   update_done: gauge('parley.update.done', '%', 'Update fetched, or its engine built'),
   bundle: text('parley.bundle.name', 'Model bundle'),
   bundle_hash: text('parley.bundle.hash', 'Model bundle hash'),

@@ -1,7 +1,7 @@
 import { METRICS, METRIC_KEYS, type Metric, type MetricKey, type Value } from './metrics.js'
 
 /** Longer texts than a hash or a version are not metrics. */
-const MAX_TEXT = 120
+export const MAX_TEXT = 120
 
 /** The last value of every metric. Values that do not fit a metric are refused, so that no encoder has to look again. */
 export class Registry {
@@ -12,6 +12,11 @@ export class Registry {
     if (!fits(METRICS[key], value)) return false
     this.#values.set(key, value)
     return true
+  }
+
+  /** It is not known any more. */
+  forget(key: MetricKey): void {
+    this.#values.delete(key)
   }
 
   add(key: MetricKey, count = 1): void {

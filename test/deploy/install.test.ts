@@ -177,8 +177,11 @@ t.test('JetPack is recognised, an old one and another system are refused', { ski
   const jetson = await emptyRoot(t, 'ID=ubuntu\nVERSION_ID="22.04"\n')
   await writeFile(join(jetson, 'etc/nv_tegra_release'), '# R36 (release), REVISION: 4.3, GCID: 1\n')
   t.match((await install(from, jetson, '--dry-run')).stdout, /JetPack 6/)
-  await writeFile(join(jetson, 'etc/nv_tegra_release'), '# R38 (release), REVISION: 2.0, GCID: 1\n')
-  t.match((await install(from, jetson, '--dry-run')).stdout, /JetPack 7/)
+  for (const release of ['R38 (release), REVISION: 2.0', 'R39 (release), REVISION: 1.0']) {
+    const thor = await emptyRoot(t, 'ID=ubuntu\nVERSION_ID="24.04"\n')
+    await writeFile(join(thor, 'etc/nv_tegra_release'), `# ${release}, GCID: 1\n`)
+    t.match((await install(from, thor, '--dry-run')).stdout, /system: ubuntu 24\.04, JetPack 7/)
+  }
   t.match((await install(from, await emptyRoot(t, 'ID=ubuntu\nVERSION_ID="24.04"\n'), '--dry-run')).stdout, /system: ubuntu 24\.04\n/)
   await writeFile(join(jetson, 'etc/nv_tegra_release'), '# R35 (release), REVISION: 4.1, GCID: 1\n')
   await t.rejects(install(from, jetson, '--dry-run'), { code: 4, stderr: /JetPack is too old/ })

@@ -42,6 +42,22 @@ t.test('an old JetPack and missing libraries are named with what mends them', as
   t.match(found?.complaints, [/JetPack 6 or 7/, /CUDA is missing.*apt-get/, /TensorRT is missing/])
 })
 
+for (const [release, l4t, cuda, tensorrt] of [['R38 (release), REVISION: 2.0', '38.2.0', '13.0.48', '10.13.3.9'], ['R39 (release), REVISION: 1.0', '39.1.0', '13.2.0', '10.16.0.1']] as const) {
+  t.test(`Thor with JetPack 7 (${l4t}) is found`, async t => {
+    const { machine } = await orin(t, {
+      'proc/device-tree/compatible': 'nvidia,p3971-0089+p3834-0008\0nvidia,p3834-0008\0nvidia,tegra264\0', 'proc/device-tree/model': 'NVIDIA Jetson AGX Thor Developer Kit\0',
+      'etc/nv_tegra_release': `# ${release}, GCID: 1, BOARD: generic, EABI: aarch64`, 'usr/local/cuda/version.json': `{"cuda": {"name": "CUDA SDK", "version": "${cuda}"}}`,
+      'var/lib/dpkg/status': `Package: libnvinfer10\nStatus: install ok installed\nVersion: ${tensorrt}-1+cuda13.0\n`,
+    })
+    t.match(await detect(machine), { module: 'NVIDIA Jetson AGX Thor Developer Kit', chip: 'tegra264', computeCapability: '110', l4t, jetpack: 7, cuda, tensorrt, complaints: [] })
+  })
+}
+
+t.test('a chip that is not known is named, and all else is told', async t => {
+  const { machine } = await orin(t, { 'proc/device-tree/compatible': 'nvidia,p9999\0nvidia,tegra999\0' })
+  t.match(await detect(machine), { chip: 'tegra999', computeCapability: '', jetpack: 6, tensorrt: '10.3.0.30', complaints: ['the chip tegra999 is not known'] })
+})
+
 t.test('a removed TensorRT that dpkg still lists is missing', async t => {
   const { machine } = await orin(t, { 'var/lib/dpkg/status': 'Package: libnvinfer10\nStatus: deinstall ok config-files\nVersion: 10.3.0.30-1+cuda12.5\n' })
   t.equal((await detect(machine))?.tensorrt, undefined)
@@ -64,6 +80,17 @@ t.test('heat takes pictures away first, then the steps of silence and time, and 
   t.match(budget({ temperature: undefined, throttleAt: undefined, throttled: false, powerMode: undefined }), { stepMs: 60 }, 'unknown is not hot')
 })
 
+t.test('a power mode of few watts leaves less from the start, and heat takes from that', async t => {
+  const conf = '< POWER_MODEL ID=0 NAME=15W >\n< POWER_MODEL ID=1 NAME=25W >\n< POWER_MODEL ID=2 NAME=MAXN_SUPER >\n< POWER_MODEL ID=3 NAME=MODE_7W >\n'
+  const inMode = async (id: number, more: Record<string, string> = {}): Promise<ReturnType<typeof budget>> => budget(await readThermal((await orin(t, { 'etc/nvpmodel.conf': conf, 'var/lib/nvpmodel/status': `pmode:000${id}`, ...more })).machine))
+  t.same(await inMode(1), { stepMs: 60, images: true, doze: false })
+  t.same(await inMode(2), { stepMs: 60, images: true, doze: false }, 'a mode without watts has no limit')
+  t.match(await inMode(0), { stepMs: 50, images: true, doze: false, by: 'mode', reason: /50 ms/ })
+  t.match(await inMode(3), { stepMs: 45, images: true, doze: true, by: 'mode', reason: /dozes in silence/ })
+  t.match(await inMode(3, { 'sys/class/thermal/thermal_zone0/temp': '95000' }), { stepMs: 45, images: false, doze: true, by: 'heat', reason: /95 °C/ })
+  t.match(await inMode(3, { 'sys/class/thermal/cooling_device1/cur_state': '2' }), { stepMs: 40, images: false, by: 'heat' })
+})
+
 async function order(t: Test, graph = 'graph') {
   const { root, machine } = await orin(t)
   await writeFile(join(root, 'model.onnx'), graph)
@@ -74,10 +101,10 @@ t.test('an engine is built once, with progress, at the lowest priority; a second
   const { root, machine, order: what } = await order(t)
   const seen: BuildProgress[] = []
   t.equal(await buildEngine(machine, new ManualClock(), what, p => seen.push(p), signal), true)
-  t.same([...new Set(seen.map(p => p.phase))], ['parsing', 'optimising', 'saving'])
+  t.same(seen.map(p => p.phase).filter((phase, i, all) => phase !== all[i - 1]), ['parsing', 'optimising', 'saving'], 'and never back')
   const call = JSON.parse(await readFile(what.engine, 'utf8'))
   t.match(call, { '--stronglyTyped': true, '--skipInference': true, '--memPoolSize': 'workspace:512M', '--timingCacheFile': join(root, 'engines/timing.cache') })
-  t.equal(call.nice, 19)
+  t.same([call.nice, call.ionice], [19, 'idle'], 'last for the processor and for the disk')
   t.equal(await buildEngine(machine, new ManualClock(), what, () => t.fail('nothing to build'), signal), false)
 })
 
@@ -132,11 +159,11 @@ t.test('how far an engine is, is told as a part of the last build\'s time, and n
   const { root, machine } = await orin(t)
   const program = join(root, 'release/app/dist/runtime/cli/main.js')
   await mkdir(dirname(program), { recursive: true })
-  const lines = ['{"phase":"parsing","elapsedMs":0}', '{"phase":"optimising","elapsedMs":30000,"expectedMs":60000}', '{"phase":"saving","elapsedMs":90000,"expectedMs":60000}', 'free words']
+  const lines = ['{"phase":"parsing","elapsedMs":0}', '{"phase":"optimising","elapsedMs":30000,"expectedMs":60000}', '{"phase":"saving","elapsedMs":90000,"expectedMs":60000}', '{"result":"built"}', 'free words']
   await writeFile(program, lines.map(line => `console.log(${JSON.stringify(line)})\n`).join(''))
   const told: EngineProgress[] = []
   await prepareEngines(join(root, 'release'), root, signal, progress => told.push(progress), machine)
-  t.same(told, [{ reason: 'engine: parsing' }, { reason: 'engine: optimising', done: 30_000, of: 60_000 }, { reason: 'engine: saving', done: 59_400, of: 60_000 }, { reason: 'free words' }])
+  t.same(told, [{ reason: 'engine: parsing' }, { reason: 'engine: optimising', done: 30_000, of: 60_000 }, { reason: 'engine: saving', done: 59_400, of: 60_000 }, { reason: 'engine: built' }, { reason: 'free words' }])
 })
 
 t.test('where nobody may set priorities an engine is built all the same', async t => {

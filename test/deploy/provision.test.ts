@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdtemp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,6 +8,10 @@ import { parse } from 'smol-toml'
 import t, { type Test } from 'tap'
 import { provisionMain, type ProvisionHost } from '../../deploy/provision/main.js'
 import type { SoundChecks } from '../../deploy/provision/checks.js'
+import { LocalMachine } from '../../deploy/jetson/machine.js'
+import { Engines } from '../../runtime/compose/engines.js'
+import { provisionEngine } from '../../runtime/compose/provision-engine.js'
+import { tinyBundle } from '../models/tiny-bundle.js'
 import { Authority } from '../rig/authority.js'
 
 const MAIN = fileURLToPath(new URL('../../runtime/cli/main.js', import.meta.url))
@@ -77,6 +81,33 @@ t.test('on a Jetson the summary says which, and what it lacks', async t => {
   await writeFile(join(root, 'var/lib/dpkg/status'), '')
   t.equal(await run(), 0)
   t.match(lines[1], /\[warn\] Jetson: .*TensorRT is missing.*\n +-> sudo apt-get install nvidia-jetpack/)
+})
+
+t.test('on a Jetson the bundle\'s engine is built first, told as it goes; a bundle without a graph for it needs none', async t => {
+  const { root, run, lines } = await device(t)
+  await cp(fileURLToPath(new URL('../../../test/deploy/orin-nano', import.meta.url)), root, { recursive: true })
+  const trtexec = [process.execPath, fileURLToPath(new URL('../../../test/deploy/trtexec.mjs', import.meta.url))]
+  const engines = new Engines(join(root, 'opt/parley/engines'), new LocalMachine(root, { trtexec }))
+  await using bundle = await tinyBundle()
+  const { signal } = new AbortController()
+  const engine = (folder: string): ProvisionHost => ({ engine: tell => provisionEngine(engines, folder, tell, signal) })
+  let ready: string | undefined
+  t.equal(await run({ ...engine(bundle.folder), sound: { ...good, golden: async () => { ready = await engines.ready(bundle.folder); return good.golden() } } }), 0)
+  t.match(ready, /\.onnx$/, 'the golden utterance is tried on it')
+  t.same(lines.slice(0, -1).map(line => line.replace(/,.*/, '')), ['engine: parsing', 'engine: optimising', 'engine: saving'])
+  t.match(lines.at(-1), /\[ ok \] engine: built for this bundle/)
+  await run(engine(bundle.folder))
+  t.match(lines.at(-1), /\[ ok \] engine: there already/)
+
+  await using cpuOnly = await tinyBundle(manifest => { const step = manifest.graphs['step'] as { files: { any?: unknown; cpu?: unknown } }; step.files = { cpu: step.files.any } })
+  await run(engine(cpuOnly.folder))
+  t.match(lines.at(-1), /\[ ok \] engine: this bundle has no graph for TensorRT/)
+  const broken = new Engines(join(root, 'elsewhere'), new LocalMachine(root, { trtexec: ['false'] }))
+  t.equal(await run({ engine: tell => provisionEngine(broken, bundle.folder, tell, signal) }), 0, 'it talks without one')
+  t.match(lines.at(-1), /\[warn\] engine: not built: .*trtexec ended with 1.*\n +-> sudo parley engines build[\s\S]*READY$/)
+  const elsewhere = new Engines(join(root, 'elsewhere'), new LocalMachine('/nowhere'))
+  await run({ engine: tell => provisionEngine(elsewhere, bundle.folder, tell, signal) })
+  t.notMatch(lines.at(-1), /engine/, 'on another machine nothing is said of it')
 })
 
 t.test('--no-sound makes no noise', async t => {
@@ -174,9 +205,23 @@ t.test('where nobody answers, the command says which question, and that a file i
   t.match(await piped(['--root', root, '--no-sound'], 'kiosk-9\n'), { code: 3, err: /nobody answered: Name of the site.*--from FILE/ })
 })
 
-function piped(args: readonly string[], input: string): Promise<{ code: number; out: string; err: string }> {
+t.test('the command builds the engine of the bundle that the device will run', async t => {
+  const { root } = await device(t)
+  await cp(fileURLToPath(new URL('../../../test/deploy/orin-nano', import.meta.url)), root, { recursive: true })
+  await using bundle = await tinyBundle()
+  await mkdir(join(root, 'etc/parley'), { recursive: true })
+  await writeFile(join(root, 'etc/parley/parley.toml'), `[bundle]\npath = "${bundle.folder}"\n`)
+  await mkdir(join(root, 'bin'))
+  await writeFile(join(root, 'bin/trtexec'), `#!/bin/sh\nexec "${process.execPath}" "${fileURLToPath(new URL('../../../test/deploy/trtexec.mjs', import.meta.url))}" "$@"\n`, { mode: 0o755 })
+  const { code, out } = await piped(['--root', root, '--from', join(root, 'answers.toml'), '--no-sound'], '', { PATH: `${join(root, 'bin')}:${process.env['PATH'] ?? ''}` })
+  t.match(out, /^engine: parsing, 0 s\nengine: optimising, .*\nengine: saving, .*\nPARLEY\n[\s\S]*\[ ok \] engine: built for this bundle/m)
+  t.equal(code, 0)
+  t.ok((await readdir(join(root, 'opt/parley/engines'))).some(name => name.endsWith('.engine')))
+})
+
+function piped(args: readonly string[], input: string, env: NodeJS.ProcessEnv = {}): Promise<{ code: number; out: string; err: string }> {
   return new Promise(resolve => {
-    const child = execFile(process.execPath, [MAIN, 'provision', ...args], { timeout: 60_000 }, (error, out, err) => resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, out, err }))
+    const child = execFile(process.execPath, [MAIN, 'provision', ...args], { timeout: 60_000, env: { ...process.env, ...env } }, (error, out, err) => resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, out, err }))
     child.stdin?.end(input)
   })
 }

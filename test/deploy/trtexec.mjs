@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Stands in for TensorRT's trtexec: checks its arguments as the real one does, prints what the real one prints, and writes an
 // engine that says how it was made. What the graph's file holds decides how it goes.
+import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { getPriority } from 'node:os'
 
@@ -24,7 +25,7 @@ if (graph === 'slow') setInterval(() => console.log('[I] [TRT] Still timing tact
 else {
   console.log('[I] [TRT] Compiler backend is used during engine build.')
   console.log('[I] Engine built in 3.1 sec.')
-  if (graph !== 'silent') writeFileSync(given['--saveEngine'], JSON.stringify({ ...given, nice: getPriority() }))
+  if (graph !== 'silent') writeFileSync(given['--saveEngine'], JSON.stringify({ ...given, nice: getPriority(), ionice: execFileSync('ionice', ['-p', String(process.pid)], { encoding: 'utf8' }).trim() }))
   if (given['--timingCacheFile']) writeFileSync(given['--timingCacheFile'], 'cache')
   console.log('&&&& PASSED TensorRT.trtexec [TensorRT v100300]')
 }

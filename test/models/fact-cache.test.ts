@@ -25,6 +25,7 @@ async function read(factFolder: string, ...sets: (string[] | [string[], string[]
   let steps = 0
   const backend: Backend = {
     version: onnxruntime.version,
+    need: provider => onnxruntime.need(provider),
     create: async (file, provider) => {
       const graph = await onnxruntime.create(file, provider)
       return { inputs: graph.inputs, outputs: graph.outputs, run: feeds => { steps++; return graph.run(feeds) }, release: () => graph.release(), endProfiling: () => graph.endProfiling() }

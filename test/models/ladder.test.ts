@@ -1,14 +1,33 @@
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { openInProcess } from '../../models/engine/index.js'
 import { climb, onnxruntime, parseProfile, placement, type Backend, type GraphSession, type Provider } from '../../models/ladder/index.js'
+import { configSchema } from '../../runtime/config/schema.js'
+import { placements, strayFindings } from '../../runtime/doctor/model-checks.js'
 import { tick, tinyBundle } from './tiny-bundle.js'
 
 const bundle = await tinyBundle()
 t.teardown(() => bundle[Symbol.asyncDispose]())
 
-type Fault = 'load' | 'run' | 'shape' | undefined
+type Fault = 'load' | 'run' | 'shape' | 'on-cpu' | 'unproven' | undefined
 
-/** A machine with GPUs, played by the CPU: each provider works, or fails where it is told to. */
+const NAMES = { tensorrt: 'TensorrtExecutionProvider', cuda: 'CUDAExecutionProvider', cpu: 'CPUExecutionProvider' }
+
+/** What a GPU's profile would say, made of the CPU's. */
+function playGpu(profile: string, provider: Provider): void {
+  for (const name of readdirSync(dirname(profile))) {
+    const file = join(dirname(profile), name)
+    writeFileSync(file, readFileSync(file, 'utf8').replaceAll(NAMES.cpu, NAMES[provider]))
+  }
+}
+
+/**
+ * A machine with GPUs, played by the CPU: each provider works, or fails where it is told to. `on-cpu`: it takes the graph and runs
+ * nothing of it; `unproven`: it leaves no profile.
+ */
 function machine(faults: Partial<Record<Provider, Fault>>): Backend & { released: Provider[]; tried: Provider[] } {
   const released: Provider[] = []
   const tried: Provider[] = []
@@ -16,16 +35,22 @@ function machine(faults: Partial<Record<Provider, Fault>>): Backend & { released
     version: 'test',
     released,
     tried,
-    async create(path, provider) {
+    need: () => {},
+    async create(path, provider, options = {}) {
       tried.push(provider)
       const fault = faults[provider]
       if (fault === 'load') throw new Error(`${provider} library not found`)
-      const real = await onnxruntime.create(path, 'cpu')
+      const { profile } = options
+      const real = await onnxruntime.create(path, 'cpu', profile === undefined || fault === 'unproven' ? {} : { profile })
       const session: GraphSession = {
         inputs: fault === 'shape' ? real.inputs.slice(1) : real.inputs,
         outputs: real.outputs,
         run: feeds => (fault === 'run' ? Promise.reject(new Error(`${provider} out of memory`)) : real.run(feeds)),
-        endProfiling: () => {},
+        endProfiling: () => {
+          if (profile === undefined || fault === 'unproven') return
+          real.endProfiling()
+          if (fault !== 'on-cpu') playGpu(profile, provider)
+        },
         release: async () => { released.push(provider); await real.release() },
       }
       return session
@@ -33,7 +58,8 @@ function machine(faults: Partial<Record<Provider, Fault>>): Backend & { released
   }
 }
 
-const open = (backend: Backend) => openInProcess(bundle.folder, { backend, cacheFolder: bundle.folder })
+/** The graph itself stands for its engine. */
+const open = (backend: Backend, more: { tensorrtWrapper?: string } = { tensorrtWrapper: join(bundle.folder, 'step.onnx') }) => openInProcess(bundle.folder, { backend, cacheFolder: bundle.folder, ...more })
 
 t.test('the first provider that runs is taken', async t => {
   const backend = machine({})
@@ -58,6 +84,30 @@ t.test('a provider that loads and cannot run is refused too, and gives its memor
   t.equal((await session.step(tick(0))).at, 0)
 })
 
+t.test('TensorRT without a ready engine is refused, not left to build one at each start, and CUDA is tried', async t => {
+  const backend = machine({})
+  await using session = await open(backend, {})
+  t.equal(session.provider, 'cuda')
+  t.same(backend.tried, ['cuda'], 'no graph is given to TensorRT')
+  t.match(session.host.refusals, [{ provider: 'tensorrt', reason: /no engine is built yet.*sudo parley engines build/ }])
+})
+
+t.test('a GPU that leaves every node to the CPU is refused by the profile of its first run, whatever the session is called', async t => {
+  const backend = machine({ tensorrt: 'on-cpu', cuda: 'unproven' })
+  await using session = await open(backend)
+  t.equal(session.provider, 'cpu')
+  t.match(session.host.refusals, [{ provider: 'tensorrt', reason: /none of its nodes ran on TensorrtExecutionProvider: \d+ on CPUExecutionProvider/ }, { provider: 'cuda', reason: /no profile/ }])
+  t.same(backend.released, ['tensorrt', 'cuda'])
+})
+
+t.test('a proven session goes on without the profiler, and its profile is gone', async t => {
+  const left = async (): Promise<string[]> => (await Promise.all(['/dev/shm', tmpdir()].map(folder => readdir(folder).catch(() => [])))).flat().filter(name => name.startsWith('parley-profile-'))
+  const before = await left()
+  await using session = await open(machine({}))
+  for (let i = 0; i < 5; i++) t.equal((await session.step(tick(i * 80))).at, i * 80)
+  t.same((await left()).filter(name => !before.includes(name)), [])
+})
+
 t.test('a graph that does not fit the manifest is refused on that provider alone', async t => {
   await using session = await open(machine({ tensorrt: 'shape', cuda: 'load' }))
   t.equal(session.provider, 'cpu')
@@ -78,6 +128,22 @@ t.test('placement proves by the profiler where the nodes ran', async t => {
   t.same(Object.keys(found.nodes), ['CPUExecutionProvider'])
   t.ok((found.nodes['CPUExecutionProvider'] ?? 0) > 50)
   t.same(found.strays, [])
+})
+
+t.test('what copies between memories is no work of a provider', t => {
+  const event = (name: string, provider: string, op: string) => ({ cat: 'Node', name: `${name}_kernel_time`, args: { provider, op_name: op } })
+  const profile = JSON.stringify([event('a', 'CPUExecutionProvider', 'MatMul'), event('b', 'CUDAExecutionProvider', 'MemcpyToHost')])
+  t.same(parseProfile(profile, 'cuda'), { nodes: { CPUExecutionProvider: 1 }, strays: ['a (MatMul)'] })
+  t.end()
+})
+
+t.test('doctor makes a failure of a node that a GPU left to another, and none of a rung that is refused', async t => {
+  const config = configSchema.parse({})
+  const placed = await placements(config, bundle.folder, machine({ cuda: 'on-cpu' }))
+  t.match(placed, [{ provider: 'tensorrt', nodes: /^refused: no engine is built for it/, strays: [] }, { provider: 'cuda', nodes: /^CPUExecutionProvider \d+$/ }, { provider: 'cpu', strays: [] }])
+  t.match(strayFindings(placed), [{ state: 'fail', what: 'placement', seen: /^step on cuda: \d+ nodes ran elsewhere, / }])
+  t.equal(strayFindings(placed).length, 1)
+  t.same(strayFindings(await placements(config, bundle.folder, machine({}))), [], 'all of them ran where they were asked to')
 })
 
 t.test('nodes that fell to another provider are named', async t => {

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { LocalMachine } from '../../deploy/jetson/machine.js'
+import type { Manifest } from '../../models/bundle/index.js'
 import { configSchema } from '../../runtime/config/schema.js'
 import { runCheck, type Check, type Finding } from '../../runtime/doctor/check.js'
 import { deviceChecks } from '../../runtime/doctor/device-checks.js'
@@ -149,11 +150,11 @@ t.test('a device without the vendor\'s root says that it takes no updates', asyn
 })
 
 /** The recorded Orin Nano with some files changed. */
-async function orin(t: Test, changes: Readonly<Record<string, string>> = {}): Promise<(what: string) => Promise<Finding | undefined>> {
+async function orin(t: Test, changes: Readonly<Record<string, string>> = {}, change?: (manifest: Manifest) => void): Promise<(what: string) => Promise<Finding | undefined>> {
   const root = t.testdir()
   await cp(RECORDED, root, { recursive: true })
   for (const [path, text] of Object.entries(changes)) await writeFile(join(root, path), text)
-  const bundle = await tinyBundle()
+  const bundle = await tinyBundle(change)
   t.teardown(() => bundle[Symbol.asyncDispose]())
   return async what => find(await jetsonChecks(configSchema.parse({}), new LocalMachine(root), bundle.folder, join(root, 'engines')), what)
 }
@@ -163,6 +164,20 @@ t.test('a Jetson says its module, JetPack, power mode and heat, and which engine
   t.match(await look('Jetson'), { state: 'ok', seen: /Orin Nano.*JetPack 6 \(L4T 36\.4\.3\), CUDA 12\.6\.68, TensorRT 10\.3/ })
   t.match(await look('power and heat'), { state: 'ok', seen: 'power mode 25W, 51 °C, it slows at 99' })
   t.match(await look('engine'), { state: 'warn', mend: 'sudo parley engines build' })
+})
+
+t.test('a bundle without a graph for TensorRT is no fault of the device', async t => {
+  const look = await orin(t, {}, manifest => {
+    const step = manifest.graphs['step'] as { files: { any?: unknown; cpu?: unknown } }
+    step.files = { cpu: step.files.any }
+  })
+  const found = await look('engine')
+  t.match(found, { state: 'ok', seen: 'this bundle has no graph for TensorRT: none is needed' })
+  t.equal(found?.mend, undefined, 'nor is there anything to be done')
+})
+
+t.test('a power mode that leaves less is told, and is no warning: it was chosen', async t => {
+  t.match(await (await orin(t, { 'var/lib/nvpmodel/status': 'pmode:0000' }))('power and heat'), { state: 'ok', seen: /^power mode 15W, 51 °C, it slows at 99; .*50 ms for a step/ })
 })
 
 t.test('what a Jetson lacks is told with the command that brings it', async t => {
