@@ -10,14 +10,16 @@ every_s=${PARLEY_FALLBACK_S:-60}
 line=$(sed 's/ *\.$//' "$state/last-failure" 2>/dev/null)
 field() { printf '%s\n' "$line" | sed -n "s/.*\b$1=\([^ ]*\).*/\1/p"; }
 # The exit codes are those of `parley --help`.
-case "$(field result):$(field status)" in
+case "$(field result):$(field status)$(field entry)" in
   watchdog:*) why=stalled ;;
   oom-kill:*) why=out-of-memory ;;
   timeout:*) why=start-too-slow ;;
   core-dump:*|signal:*) why=crashed ;;
   exit-code:3) why=wrong-configuration ;;
   exit-code:4) why=missing-device ;;
-  exit-code:203|exit-code:200) why=broken-installation ;;
+  exit-code:6) why=damaged-bundle ;;
+  exit-code:7) why=model-fails ;;
+  exit-code:203|exit-code:200|exit-code:*missing) why=broken-installation ;;
   exit-code:*) why=failed ;;
   *) why=unknown ;;
 esac

@@ -11,12 +11,14 @@ export function lastFailure(note: string): LastFailure | undefined {
   const result = field('result')
   if (result === '') return undefined
   const at = Date.parse(field('at'))
-  return { why: result === 'exit-code' ? (EXITED[field('status')] ?? 'failed') : (RESULTS[result] ?? 'unknown'), at: Number.isNaN(at) ? undefined : at }
+  // A node without its program ends with 1 as a voice whose microphone ended does: the note says that the program was not there.
+  const exited = field('entry') === 'missing' ? 'broken-installation' : (EXITED[field('status')] ?? 'failed')
+  return { why: result === 'exit-code' ? exited : (RESULTS[result] ?? 'unknown'), at: Number.isNaN(at) ? undefined : at }
 }
 
 const RESULTS: Readonly<Record<string, string>> = { watchdog: 'stalled', 'oom-kill': 'out-of-memory', timeout: 'start-too-slow', 'core-dump': 'crashed', signal: 'crashed' }
 /** Exit codes of `parley --help`, and systemd's own for a program that is not there or not to be run. */
-const EXITED: Readonly<Record<string, string>> = { 3: 'wrong-configuration', 4: 'missing-device', 200: 'broken-installation', 203: 'broken-installation' }
+const EXITED: Readonly<Record<string, string>> = { 3: 'wrong-configuration', 4: 'missing-device', 6: 'damaged-bundle', 7: 'model-fails', 200: 'broken-installation', 203: 'broken-installation' }
 
 /** What a technician does first; docs/operations.md says more. */
 export const MENDS: Readonly<Record<string, string>> = {
@@ -26,5 +28,7 @@ export const MENDS: Readonly<Record<string, string>> = {
   crashed: 'journalctl -u parley -b > crash.txt, for the vendor',
   'wrong-configuration': 'parley check-config',
   'missing-device': 'parley devices',
+  'damaged-bundle': 'parley doctor names the file; sudo touch /opt/parley/.reinstall && sudo deploy/install.sh',
+  'model-fails': 'parley doctor: its lines model and golden utterance',
   'broken-installation': 'sudo touch /opt/parley/.reinstall && sudo deploy/install.sh',
 }

@@ -19,7 +19,7 @@ and idle processor of all processes, and with the demo's recordings the end of s
   --rounds N    of the demo, default 5; 0 leaves it out
   --stage KIND  room (default): through a private sound server; file: without
 
-Exit codes: 0 measured, 3 a wrong bundle, 4 something is missing here.`
+Exit codes: 0 measured, 4 something is missing here, 6 a damaged bundle, 7 the model does not run.`
 
 async function run(args: readonly string[]): Promise<number> {
   const values = parse(args, {

@@ -8,12 +8,16 @@ export const EXIT = {
   failed: 1,
   /** The command line is wrong. */
   usage: 2,
-  /** A file that was given is wrong: configuration, bundle, WAV, facts. */
+  /** A file that was given is wrong: configuration, WAV, facts. */
   badInput: 3,
   /** Something is missing on this machine: a device, a program, a package. */
   missing: 4,
   /** Our own fault. */
   internal: 5,
+  /** The bundle is missing, damaged, or not one that this version understands. */
+  damagedBundle: 6,
+  /** The bundle is whole, and its model does not run here or does not answer as it was built to. */
+  modelFails: 7,
   /** It wants to be started again: a restart that was asked for from afar. */
   again: 75,
   /** Ctrl-C or SIGTERM before it was done. */
@@ -26,14 +30,17 @@ export interface Command {
   run(args: readonly string[]): Promise<number>
 }
 
-const BAD_INPUT = /^(bad-config|config-|bundle-|wav-|events-|secret-|facts-|tick-|unknown-driver|no-mqtt)/
-const MISSING = /^(missing-|device-|sound-server|engine-dead|no-provider)/
+const BAD_INPUT = /^(bad-config|config-|wav-|events-|secret-|facts-|tick-|unknown-driver|no-mqtt)/
+const MISSING = /^(missing-|device-|sound-server)/
+const MODEL_FAILS = /^(no-provider|engine-dead|golden-failed)$/
 
 export function exitCodeOf(error: unknown): number {
   if (!(error instanceof ParleyError)) return EXIT.internal
   if (error.code === 'usage') return EXIT.usage
   if (BAD_INPUT.test(error.code)) return EXIT.badInput
   if (MISSING.test(error.code)) return EXIT.missing
+  if (error.code.startsWith('bundle-')) return EXIT.damagedBundle
+  if (MODEL_FAILS.test(error.code)) return EXIT.modelFails
   return EXIT.internal
 }
 

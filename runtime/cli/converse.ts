@@ -25,8 +25,8 @@ Holds a conversation with a recording instead of a microphone. Needs no sound ca
   --config FILE   a device's configuration; default: the defaults, whatever parley.toml lies here or in /etc/parley
   --json          prints the turns' records as one JSON array
 
-Exit codes: 0 done, 2 wrong command line, 3 a wrong file or one that could not be written whole,
-4 something is missing here: a library, or a provider that can run the model; 5 the model failed in every step, 130 interrupted.`
+Exit codes: 0 done, 2 wrong command line, 3 a wrong file or one that could not be written whole, 4 something is missing here,
+5 the model failed in every step, 6 a damaged bundle, 7 the model does not run, 130 interrupted.`
 
 async function run(args: readonly string[]): Promise<number> {
   const values = parse(args, {

@@ -29,7 +29,8 @@ the telemetry table: what the device would tell its fleet now. No network and no
   --bundle DIR    the model; default: the shipped one
   --json          the results as JSON
 
-Exit codes: 0 every turn did what it should and no part broke, 1 not so, 3 a wrong file, 4 something is missing here.`
+Exit codes: 0 every turn did what it should and no part broke, 1 not so, 3 a wrong file, 4 something is missing here, 6 a damaged bundle,
+7 the model does not run.`
 
 const STAGES: readonly string[] = ['auto', 'room', 'file']
 

@@ -22,7 +22,7 @@ to do. Without its engine a bundle runs on CUDA or the CPU.
   --cache DIR  default: ${enginesFolder('/')}
   --json       as JSON
 
-Exit codes: 0 done, 2 wrong command line, 3 wrong bundle, 5 the build failed, 130 interrupted.`
+Exit codes: 0 done, 2 wrong command line, 5 the build failed, 6 a damaged bundle, 130 interrupted.`
 
 const VERBS: readonly string[] = ['list', 'build', 'clear']
 

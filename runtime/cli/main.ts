@@ -22,9 +22,11 @@ const EXIT_CODES = `Exit codes:
   0  all is well
   1  it ran, and a turn or a check is not as it should be
   2  the command line is wrong
-  3  a file that was given is wrong (configuration, bundle, WAV, facts)
+  3  a file that was given is wrong (configuration, WAV, facts)
   4  something is missing on this machine (a device, a program)
   5  an error of parley itself
+  6  the bundle is missing or damaged
+  7  the model does not run here, or does not answer as it was built to
   75  it wants to be started again (asked for from afar)
   130  stopped by Ctrl-C or SIGTERM before it was done`
 

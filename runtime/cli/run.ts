@@ -14,7 +14,8 @@ the shipped model, calls written to the log. With [telemetry] the fleet's owner 
 
 SIGTERM or Ctrl-C closes everything within 2 s. SIGUSR2 stops the actuators at once. Under systemd (Type=notify) it says
 when sound is live, and feeds the watchdog while capture, model and playout get on.
-Exit codes: 0 stopped, 1 the microphone ended, 3 wrong configuration or bundle, 4 no microphone, 75 a restart was asked for.`
+Exit codes: 0 stopped, 1 the microphone ended, 3 wrong configuration, 4 no microphone, 6 a damaged bundle,
+7 the model does not run, 75 a restart was asked for.`
 
 async function run(args: readonly string[]): Promise<number> {
   const values = parse(args, { config: { type: 'string' }, bundle: { type: 'string' }, events: { type: 'string' }, json: { type: 'boolean', default: false } })

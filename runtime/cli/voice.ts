@@ -59,7 +59,7 @@ export async function voice(values: VoiceOptions, spare: SpareChild, closing: Ab
   const place = { folder: own }
   const open = async (folder: string, onRespawn: () => void): Promise<Model> => {
     place.folder = folder
-    const model = await openModel(folder, config, { judged: service.judged, spare, onRespawn, onFailed })
+    const model = await service.loading(() => openModel(folder, config, { judged: service.judged, spare, onRespawn, onFailed }))
     log.info({ provider: model.provider, refusals: model.refusals }, 'the model is loaded')
     return model
   }
@@ -78,7 +78,6 @@ export async function voice(values: VoiceOptions, spare: SpareChild, closing: Ab
     if (closing.signal.aborted) return EXIT.ok
     live.runtime = runtime
     await service.selfTest(true)
-    service.loaded()
     process.on('SIGUSR2', () => runtime.stop())
     await firstFrame(runtime, closing.signal)
     service.ready(runtime.progress, () => runtime.busy)

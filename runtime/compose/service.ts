@@ -43,7 +43,6 @@ export class Service implements AsyncDisposable {
   #writing: Promise<void> = Promise.resolve()
   #work: Promise<void>[] = []
   #talkedAt: number | undefined
-  #loaded = false
 
   constructor(parts: ServiceParts) {
     this.#parts = parts
@@ -58,18 +57,23 @@ export class Service implements AsyncDisposable {
     return this.#folder !== undefined
   }
 
-  /** Before anything is opened. Asks for time until `loaded`. */
+  /** Before anything is opened. */
   async start(): Promise<void> {
-    const { layout = new Layout(), clock } = this.#parts
+    const { layout = new Layout() } = this.#parts
     const release = hashOfLink(await readlink(layout.current).catch(() => undefined)) // started from a clone: no release
     await this.#tell(release === undefined ? {} : { release })
-    const watchdog = new Watchdog(this.#notifier, clock, [])
-    this.#work.push(this.#until(() => this.#loaded, EXTEND_EVERY_MS, () => watchdog.extend(EXTEND_MS, 'the model is being loaded')))
   }
 
-  /** The model is there: from now on a start that hangs is one. */
-  loaded(): void {
-    this.#loaded = true
+  /** Asks for time while the model loads, and for nothing else: a microphone that hangs must run into the limit of the start. */
+  async loading<T>(load: () => Promise<T>): Promise<T> {
+    const watchdog = new Watchdog(this.#notifier, this.#parts.clock, [])
+    let over = false
+    this.#work.push(this.#until(() => over, EXTEND_EVERY_MS, () => watchdog.extend(EXTEND_MS, 'the model is being loaded')))
+    try {
+      return await load()
+    } finally {
+      over = true
+    }
   }
 
   /** Sound is live. */

@@ -6,8 +6,10 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { lastFailure } from '../../deploy/fallback/why.js'
+import { ParleyError } from '../../base/errors.js'
+import { MENDS, lastFailure } from '../../deploy/fallback/why.js'
 import { SoundServer } from '../../drivers/room/sound-server.js'
+import { exitCodeOf } from '../../runtime/cli/command.js'
 import { list, listTable } from '../../runtime/fleet/list.js'
 import { Owner } from '../../runtime/fleet/owner.js'
 import { Broker } from '../rig/broker.js'
@@ -25,7 +27,7 @@ async function device(t: Test) {
     await writeFile(join(folder, program), `#!/bin/sh\necho ${program} "$@" >>${folder}/calls\n`)
     await chmod(join(folder, program), 0o755)
   }
-  const env = { PATH: `${folder}:${process.env['PATH']}`, PARLEY_STATE: folder, PARLEY_ETC: folder, PARLEY_FALLBACK_S: 'once' }
+  const env = { PATH: `${folder}:${process.env['PATH']}`, PARLEY_STATE: folder, PARLEY_ETC: folder, PARLEY_ENTRY: process.execPath, PARLEY_FALLBACK_S: 'once' }
   return { folder, env, calls: () => readFile(join(folder, 'calls'), 'utf8').catch(() => '') }
 }
 
@@ -34,7 +36,11 @@ for (const [note, why] of [
   [{ SERVICE_RESULT: 'oom-kill', EXIT_CODE: 'killed', EXIT_STATUS: 'KILL' }, 'out-of-memory'],
   [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '3' }, 'wrong-configuration'],
   [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '4' }, 'missing-device'],
+  [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '6' }, 'damaged-bundle'],
+  [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '7' }, 'model-fails'],
   [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '1' }, 'failed'],
+  [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '1', PARLEY_ENTRY: '/nowhere/main.js' }, 'broken-installation'],
+  [{ SERVICE_RESULT: 'watchdog', EXIT_CODE: 'killed', EXIT_STATUS: 'KILL', PARLEY_ENTRY: '/nowhere/main.js' }, 'stalled'],
   [{ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '203' }, 'broken-installation'],
   [{ SERVICE_RESULT: 'signal', EXIT_CODE: 'killed', EXIT_STATUS: 'SEGV' }, 'crashed'],
   [{ SERVICE_RESULT: 'resources' }, 'unknown'],
@@ -42,7 +48,7 @@ for (const [note, why] of [
   [{ SERVICE_RESULT: 'timeout', EXIT_CODE: 'killed', EXIT_STATUS: 'TERM' }, 'start-too-slow'],
   [{ SERVICE_RESULT: 'success' }, 'unknown'],
 ] as const) {
-  t.test(`a stop by ${note.SERVICE_RESULT} ${'EXIT_STATUS' in note ? note.EXIT_STATUS : ''} is told as ${why}, spoken and sent`, async t => {
+  t.test(`a stop by ${note.SERVICE_RESULT} ${'EXIT_STATUS' in note ? note.EXIT_STATUS : ''}${'PARLEY_ENTRY' in note ? ', its program gone,' : ''} is told as ${why}, spoken and sent`, async t => {
     const { env, folder, calls } = await device(t)
     await writeFile(join(folder, 'fallback.env'), "BROKER_HOST='b.local'\nBROKER_PORT='8883'\nROOT_TOPIC='parley/v1/s/d'\nCA='/ca'\nCERT='/cert'\nKEY='/key'\n")
     await run('sh', [join(SCRIPTS, 'note-stop.sh')], { env: { ...env, ...note } })
@@ -50,6 +56,16 @@ for (const [note, why] of [
     if (note.SERVICE_RESULT !== 'success') t.equal(lastFailure(await readFile(join(folder, 'last-failure'), 'utf8'))?.why, why, 'the doctor says the same')
     t.match(await calls(), /aplay -q .*out-of-service\.wav/)
     t.match(await calls(), new RegExp(`mosquitto_pub -h b\\.local -p 8883 -t parley/v1/s/d/out-of-service -q 1 -r .*"why":"${why}".*--cafile /ca --cert /cert --key /key`))
+  })
+}
+
+for (const [code, why] of [['bundle-bad', 'damaged-bundle'], ['bundle-missing', 'damaged-bundle'], ['bundle-changed', 'damaged-bundle'], ['no-provider', 'model-fails'], ['golden-failed', 'model-fails'], ['bad-config', 'wrong-configuration'], ['device-missing', 'missing-device']] as const) {
+  t.test(`a voice that ends with ${code} is out of service for ${why}`, async t => {
+    const { env, folder } = await device(t)
+    await stopped(env, 'exit-code', String(exitCodeOf(new ParleyError(code, 'a test'))))
+    t.match((await run('sh', [join(SCRIPTS, 'fallback.sh')], { env })).stderr, `out of service: ${why} `)
+    t.equal(lastFailure(await readFile(join(folder, 'last-failure'), 'utf8'))?.why, why)
+    t.ok(MENDS[why], 'and what mends it is named')
   })
 }
 

@@ -1,31 +1,19 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { createInterface, type Interface } from 'node:readline'
 import t, { type Test } from 'tap'
 import { ManualClock } from '../../base/clock.js'
 import { openNotifier, statusLine, type Notifier } from '../../deploy/notify/notify.js'
 import { Watchdog, watchdogLimitMs } from '../../deploy/notify/watchdog.js'
+import { listener, noPython } from '../rig/service-manager.js'
 
 const ROOT = new URL('../../../', import.meta.url).pathname
 const ADDON = join(ROOT, 'dist/deploy/notify/notify.node')
 if (!existsSync(ADDON)) spawnSync(process.execPath, [join(ROOT, 'deploy/notify/build.mjs')], { stdio: 'ignore' })
 const noAddon = existsSync(ADDON) ? false : 'the addon cannot be compiled here (cc or Node\'s headers are missing)'
-const noPython = spawnSync('python3', ['--version']).status === 0 ? false : 'python3, which stands in for systemd\'s socket, is missing'
-
-/** systemd's end of the socket. Node has no datagram sockets of this kind, which is why there is an addon at all. */
-const LISTENER = 'import socket,sys\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\nn=sys.argv[1]\ns.bind(chr(0)+n[1:] if n[0]=="@" else n)\nprint("bound",flush=True)\nwhile True:\n  print(repr(s.recv(4096).decode()),flush=True)\n'
-
-async function listener(t: Test, name: string): Promise<() => Promise<string>> {
-  const child: ChildProcess = spawn('python3', ['-c', LISTENER, name], { stdio: ['ignore', 'pipe', 'inherit'] })
-  t.teardown(() => void child.kill('SIGKILL'))
-  const lines = (createInterface({ input: child.stdout as NodeJS.ReadableStream }) as Interface)[Symbol.asyncIterator]()
-  await lines.next()
-  return async () => String((await lines.next()).value).slice(1, -1)
-}
 
 for (const kind of ['a path', 'an abstract name'] as const) {
   t.test(`a message reaches the service manager at ${kind}, without a process`, { skip: noAddon || noPython }, async t => {

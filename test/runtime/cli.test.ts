@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { EXIT } from '../../runtime/cli/command.js'
 import { conversationEvent } from '../../runtime/conversation/events.js'
 import { usageOf } from '../../runtime/health/processes.js'
 import { SoundServer } from '../../drivers/room/sound-server.js'
@@ -68,7 +69,7 @@ t.test('exit codes say what kind of mistake it was', async t => {
     [3, ['converse', '--text', 'ping', '--pace', 'fast', '--out', folder, '--bundle', bundle.folder], /it is a folder/],
     [2, ['converse', '--inn', 'x.wav'], /--inn/],
     [3, ['converse', '--in', 'nowhere.wav', '--bundle', bundle.folder], /nowhere\.wav/],
-    [3, ['converse', '--text', 'hi', '--bundle', 'nowhere'], /no bundle at/],
+    [6, ['converse', '--text', 'hi', '--bundle', 'nowhere'], /no bundle at/],
     [3, ['converse', '--text', 'hi', '--facts', 'nowhere.toml'], /nowhere\.toml/],
     [3, ['check-config', '--config', 'nowhere.toml'], /nowhere\.toml/],
     [3, ['demo', '--script', 'nowhere.toml'], /nowhere\.toml/],
@@ -79,6 +80,11 @@ t.test('exit codes say what kind of mistake it was', async t => {
     t.match(result.err, words)
     t.notMatch(result.err, /^\s+at /m, 'no stack for a person\'s mistake')
   }
+})
+
+t.test('every exit code is told by --help', async t => {
+  const { out } = await parley('--help')
+  t.same([...out.matchAll(/^ {2}(\d+) {2}/gm)].map(m => Number(m[1])), Object.values(EXIT).sort((a, b) => a - b))
 })
 
 t.test('every command has --help, and lists print JSON', async t => {

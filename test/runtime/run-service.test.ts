@@ -28,11 +28,7 @@ t.test('READY comes once, the watchdog is fed while all parts get on, and not wh
   const service = new Service({ clock, log: silent, notifier, layout: new Layout(folder.path), env: { RUNTIME_DIRECTORY: folder.path, WATCHDOG_USEC: '20000000' } })
   const status = join(folder.path, 'status.json')
   await service.start()
-  t.match(sent, [/^EXTEND_TIMEOUT_USEC=30000000$/], 'a model that loads gets its time')
   t.match(await json(status), { release, selfTest: 'pending', broker: 'pending', startedAt: 1_000 })
-  service.loaded()
-  await clock.advance(20_000)
-  t.equal(sent.filter(s => s.startsWith('EXTEND')).length, 1, 'and no more of it once it is there')
 
   const part = { name: 'capture', limitMs: 3_000, lastProgressAt: () => at }
   let [at, busy] = [clock.now(), false]
@@ -63,6 +59,35 @@ t.test('READY comes once, the watchdog is fed while all parts get on, and not wh
   await service[Symbol.asyncDispose]()
   t.match(await json(status), { release, selfTest: 'passed', broker: 'reached' })
   t.equal(sent.at(-1), 'STOPPING=1')
+})
+
+t.test('a model that loads slowly is given time again and again, and once it is open nothing else is', async t => {
+  const clock = new ManualClock()
+  const sent: string[] = []
+  const extended = (): number => sent.filter(s => s === 'EXTEND_TIMEOUT_USEC=30000000').length
+  await using service = new Service({ clock, log: silent, notifier: { way: 'addon', send: (...lines) => void sent.push(...lines) }, env: {} })
+  await service.start()
+  await clock.advance(15_000)
+  t.equal(extended(), 0, 'what comes before the model gets none')
+  let open = (): void => {}
+  const loading = service.loading(() => new Promise<string>(resolve => { open = () => resolve('a model') }))
+  await clock.advance(15_000)
+  t.ok(extended() >= 2, `${extended()} times in 15 s`)
+  const before = extended()
+  open()
+  t.equal(await loading, 'a model')
+  await clock.advance(60_000)
+  t.equal(extended(), before)
+})
+
+t.test('a model that cannot be opened is given no more time, and why is thrown', async t => {
+  const clock = new ManualClock()
+  const sent: string[] = []
+  await using service = new Service({ clock, log: silent, notifier: { way: 'addon', send: (...lines) => void sent.push(...lines) }, env: {} })
+  await t.rejects(service.loading(() => Promise.reject(new Error('torn'))), { message: 'torn' })
+  const before = sent.length
+  await clock.advance(60_000)
+  t.equal(sent.length, before)
 })
 
 t.test('started by hand it tells nobody anything', async t => {
