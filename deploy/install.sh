@@ -49,10 +49,15 @@ root=${root%/}
 screen_on=$root/etc/systemd/system/parley.target.wants/parley-screen.service
 if [ -z "$screen" ]; then [ -L "$screen_on" ] && screen=yes || screen=no; fi
 server=$root/etc/systemd/system/parley-sound.service.d/server.conf
+why='asked for'
 if [ -z "$audio" ]; then
+  why='as it was installed before'
   if [ -e "$server" ]; then audio=pipewire
   elif [ -e "$root/etc/pulse/default.pa.d/parley.pa" ]; then audio=pulse
-  else audio=alsa; fi
+  else
+    audio=alsa
+    [ -e "$root/etc/systemd/system/parley.service" ] || why='the default'
+  fi
 fi
 # The service is another user: it must be able to read what root writes here, whatever root's own umask.
 umask 022
@@ -217,17 +222,20 @@ else
   say "release: $hash"
 fi
 
+# --- which sound, and why
+if [ "$audio" = alsa ]; then
+  say "sound: ALSA ($why), the card belongs to parley alone: shortest way, nothing resamples; other programs cannot play"
+  say 'echo: no canceller but one in the device itself (a speakerphone); parley provision measures what comes back'
+  text='# Written by install.sh; yours from now on. parley check-config checks it.\n[microphone]\ndriver = "alsa"\n\n[speaker]\ndriver = "speaker"\n'
+else
+  [ "$audio" = pulse ] && name=PulseAudio late='some 10 to 30 ms are added' || name=PipeWire late='more is added than by PulseAudio'
+  say "sound: a $name server of its own ($why; parley-sound.service); other programs play as well, $late"
+  say 'echo: the server has a WebRTC canceller (parley_mic, parley_speaker); parley doctor --echo measures it'
+  text='# Written by install.sh; yours from now on. parley check-config checks it.\n[microphone]\ndriver = "pulse"\n\n[speaker]\ndriver = "pipe"\n'
+fi
+
 # --- settings: written once, then they are the owner's
 if [ ! -f "$root/etc/parley/parley.toml" ]; then
-  if [ "$audio" = alsa ]; then
-    say 'sound: ALSA, the card belongs to parley alone: shortest way, nothing resamples; other programs cannot play'
-    text='# Written by install.sh; yours from now on. parley check-config checks it.\n[microphone]\ndriver = "alsa"\n\n[speaker]\ndriver = "speaker"\n'
-  else
-    [ "$audio" = pulse ] && name=PulseAudio late='some 10 to 30 ms are added' || name=PipeWire late='more is added than by PulseAudio'
-    say "sound: a $name server of its own (parley-sound.service); other programs play as well, $late"
-    say 'echo: the server has a WebRTC canceller (parley_mic, parley_speaker); parley doctor --echo measures it'
-    text='# Written by install.sh; yours from now on. parley check-config checks it.\n[microphone]\ndriver = "pulse"\n\n[speaker]\ndriver = "pipe"\n'
-  fi
   if [ "$dry" = yes ]; then say "would: write $root/etc/parley/parley.toml"
   else printf "$text" >"$root/etc/parley/.parley.toml.new" && chmod 640 "$root/etc/parley/.parley.toml.new" && mv "$root/etc/parley/.parley.toml.new" "$root/etc/parley/parley.toml"; fi
   [ -n "$root" ] || do_it chgrp parley "$root/etc/parley/parley.toml"

@@ -5,10 +5,18 @@ export interface SoundChecks {
   setVolume(percent: number): Promise<void>
   /** Says a sentence through the speaker and listens to the microphone meanwhile: both levels in dB of full scale. */
   speakAndListen(text: string): Promise<{ noiseDb: number; heardDb: number }>
-  /** By how much the echo of our own voice is reduced, dB. */
-  echoDb(): Promise<number>
+  /** What is left of our own voice. Undefined: the microphone gave digital silence. */
+  echo(): Promise<Echo | undefined>
   /** The golden utterance, heard and answered. */
   golden(): Promise<{ passed: boolean; firstSoundMs?: number; detail?: string }>
+}
+
+export interface Echo {
+  /** How much softer our own voice is behind the sound server's canceller than before it, or at the microphone than it was played, dB. */
+  readonly softerDb: number
+  readonly behind: 'canceller' | 'microphone'
+  /** False: it is not heard over the room, and so is softer by `softerDb` or more. */
+  readonly heard: boolean
 }
 
 export interface Finding {
@@ -18,7 +26,7 @@ export interface Finding {
   readonly mend?: string
 }
 
-/** Below this the person who interrupts is drowned by our own voice, dB (facts: 17 to 45 with WebRTC's canceller). */
+/** Below this the person who interrupts is drowned by our own voice, dB (facts: 17 to 45 with WebRTC's canceller, the server's or the device's own). */
 const LEAST_ECHO_DB = 12
 /** Below this a microphone gives zeros, dB. */
 const SILENT_DB = -90
@@ -55,10 +63,7 @@ export async function trySound(checks: SoundChecks, wanted: number, ask?: Ask): 
       if (noiseDb < SILENT_DB && heardDb < SILENT_DB) return { state: 'fail', seen: `${seen}: the microphone gives digital silence`, mend: 'is it muted? alsamixer' }
       return heardDb - noiseDb < LEAST_RISE_DB ? { state: 'warn', seen: `${seen}: the voice hardly stands out`, mend: 'a higher volume, or the microphone nearer' } : { state: 'ok', seen }
     }),
-    await look('echo', async () => {
-      const db = await checks.echoDb()
-      return db < LEAST_ECHO_DB ? { state: 'warn', seen: `reduced by ${Math.round(db)} dB; at least ${LEAST_ECHO_DB} are wanted`, mend: 'a speakerphone with its own echo canceller, a lower volume, or the microphone away from the speaker' } : { state: 'ok', seen: `reduced by ${Math.round(db)} dB` }
-    }),
+    await look('echo', async () => judgeEcho(await checks.echo())),
     await look('golden utterance', async () => {
       const { passed, firstSoundMs, detail } = await checks.golden()
       if (passed) return { state: 'ok', seen: `heard and answered${firstSoundMs === undefined ? '' : firstSoundMs < 0 ? `, first sound ${Math.round(-firstSoundMs)} ms before its end` : `, first sound after ${Math.round(firstSoundMs)} ms`}` }
@@ -66,4 +71,18 @@ export async function trySound(checks: SoundChecks, wanted: number, ask?: Ask): 
     }),
   ]
   return { findings, volume }
+}
+
+function judgeEcho(echo: Echo | undefined): Omit<Finding, 'what'> {
+  if (!echo) return { state: 'warn', seen: 'not measured: the microphone gives digital silence', mend: 'is it muted? alsamixer' }
+  const { behind, heard, softerDb } = echo
+  const db = Math.round(softerDb)
+  const seen = behind === 'canceller' ? `reduced by ${db} dB`
+    : !heard ? `own voice is not heard over the room: at least ${db} dB softer than it was played`
+    : db < 0 ? `own voice comes back ${-db} dB louder than it was played` : `own voice comes back ${db} dB softer than it was played`
+  if (softerDb >= LEAST_ECHO_DB) return { state: 'ok', seen }
+  const mend = behind === 'canceller' ? 'a speakerphone with its own echo canceller, a lower volume, or the microphone away from the speaker'
+    : heard ? 'a speakerphone with its own echo canceller, that of a sound server (deploy/install.sh --audio pulse), or the microphone away from the speaker'
+    : 'again in a quieter room, or with a higher volume'
+  return { state: 'warn', seen: `${seen}; at least ${LEAST_ECHO_DB} are wanted`, mend }
 }

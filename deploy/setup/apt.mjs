@@ -1,6 +1,6 @@
 // System packages through apt: installs what is missing, never removes anything, asks before sudo.
 import { spawnSync } from 'node:child_process'
-import { createInterface } from 'node:readline/promises'
+import { APT_UPDATE, aptInstall, byHand, mayRun, runAsRoot } from './as-root.mjs'
 import { Missing, say } from './say.mjs'
 
 /** What a conversation stands on. */
@@ -33,29 +33,16 @@ function missingOf(packages) {
 export async function installPackages(task) {
   const missing = missingOf(PACKAGES[task])
   if (missing.length === 0) return
-  const root = process.getuid() === 0
-  const command = names => ['apt-get', 'install', '-y', '--no-install-recommends', '--no-remove', ...names]
-  const byHand = `Install by hand, then run again:\n  ${root ? '' : 'sudo '}${command(missing).join(' ')}`
   say(`Missing system packages: ${missing.join(' ')}`)
-  if (spawnSync('apt-get', ['--version'], { stdio: 'ignore' }).error) throw new Missing('This machine has no apt-get: install them with its own package manager, then run again.')
-  if (!root) await askForSudo(command(missing), byHand)
-  const apt = args => spawnSync(root ? args[0] : 'sudo', root ? args.slice(1) : args, { stdio: ['inherit', 'ignore', 'inherit'], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }).status === 0
-  // The lists of a fresh machine are empty, so a first failure is followed by one update.
-  if (apt(command(missing))) return
-  apt(['apt-get', 'update'])
-  if (apt(command(missing))) return
+  const install = aptInstall(missing)
   const needed = missing.filter(p => !OPTIONAL.includes(p))
-  if (needed.length < missing.length && (needed.length === 0 || apt(command(needed)))) {
-    return say(`Going on without ${missing.filter(p => OPTIONAL.includes(p)).join(', ')}: it cannot be installed beside what is here.`)
-  }
-  throw new Missing(`apt-get failed (its words are above). ${byHand}`)
-}
-
-async function askForSudo(command, byHand) {
-  if (spawnSync('sudo', ['--version'], { stdio: 'ignore' }).error) throw new Missing(`Installing needs root, and there is no sudo. ${byHand}`)
-  if (!process.stdin.isTTY) throw new Missing(`Installing needs sudo and nobody is here to be asked. ${byHand}`)
-  const ask = createInterface({ input: process.stdin, output: process.stdout })
-  const answer = await ask.question(`Run "sudo ${command.join(' ')}"? [y/N] `)
-  ask.close()
-  if (!/^y(es)?$/i.test(answer.trim())) throw new Missing(`Nothing was changed. ${byHand}`)
+  const spared = missing.filter(p => OPTIONAL.includes(p)).join(', ')
+  const less = spared && needed.length ? [{ command: aptInstall(needed), when: `if it fails with ${spared}` }] : []
+  await mayRun([{ command: install }, { command: APT_UPDATE, when: 'if that fails, and then that again' }, ...less])
+  if (runAsRoot(install)) return
+  // The lists of a fresh machine are empty, so a first failure is followed by one update.
+  runAsRoot(APT_UPDATE)
+  if (runAsRoot(install)) return
+  if (spared && less.every(({ command }) => runAsRoot(command))) return say(`Going on without ${spared}: it cannot be installed beside what is here.`)
+  throw new Missing(`apt-get failed (its words are above). ${byHand(install)}`)
 }

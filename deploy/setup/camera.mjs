@@ -7,9 +7,10 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, openSync, closeSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync, fsyncSync } from 'node:fs'
 import { availableParallelism, homedir, setPriority } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { createInterface } from 'node:readline/promises'
 import { pathToFileURL } from 'node:url'
+import { APT_UPDATE, aptInstall, byHand, mayRun, runAsRoot } from './as-root.mjs'
 import { compileAll, link } from './camera-compile.mjs'
+import { Missing, say } from './say.mjs'
 
 /** Pinned by content: what is downloaded is compared with these before it is used. */
 const TARBALLS = {
@@ -20,9 +21,6 @@ const TARBALLS = {
 const PACKAGES = ['g++', 'libopencv-core-dev', 'libopencv-imgproc-dev', 'libopencv-imgcodecs-dev', 'libopencv-videoio-dev', 'libopencv-objdetect-dev', 'libopencv-highgui-dev', 'opencv-data', 'gstreamer1.0-plugins-base', 'ffmpeg']
 const CASCADE = 'haarcascades/haarcascade_frontalface_alt2.xml'
 const RECIPE = 1
-
-const say = text => process.stdout.write(`${text}\n`)
-class Missing extends Error {}
 
 /** What the build stands on, or undefined with the reason in `lacks`. */
 function look() {
@@ -39,21 +37,11 @@ function look() {
 }
 
 async function installPackages(lacks) {
-  const command = ['apt-get', 'install', '-y', '--no-install-recommends', '--no-remove', ...PACKAGES]
-  const root = process.getuid() === 0
-  const byHand = `Install by hand, then run again:\n  ${root ? '' : 'sudo '}${command.join(' ')}`
+  const install = aptInstall(PACKAGES)
   say(`Missing: ${lacks.join('; ')}`)
-  if (spawnSync('apt-get', ['--version'], { stdio: 'ignore' }).error) throw new Missing(`This machine has no apt-get. Install what is missing with its own package manager, then run again.`)
-  if (!root) {
-    if (!process.stdin.isTTY) throw new Missing(`Installing needs sudo and nobody is here to be asked. ${byHand}`)
-    const ask = createInterface({ input: process.stdin, output: process.stdout })
-    const answer = await ask.question(`Run "sudo ${command.join(' ')}"? [y/N] `)
-    ask.close()
-    if (!/^y(es)?$/i.test(answer.trim())) throw new Missing(`Nothing was changed. ${byHand}`)
-  }
-  const apt = args => spawnSync(root ? args[0] : 'sudo', root ? args.slice(1) : args, { stdio: ['inherit', 'ignore', 'inherit'], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }).status === 0
+  await mayRun([{ command: install }, { command: APT_UPDATE, when: 'if that fails, and then that again' }])
   // The lists of a fresh machine are empty, so a first failure is followed by one update.
-  if (!apt(command) && !(apt(['apt-get', 'update']) && apt(command))) throw new Missing(`apt-get failed (its words are above). ${byHand}`)
+  if (!runAsRoot(install) && !(runAsRoot(APT_UPDATE) && runAsRoot(install))) throw new Missing(`apt-get failed (its words are above). ${byHand(install)}`)
 }
 
 function opencvVersion(prefix) {

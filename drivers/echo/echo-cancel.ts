@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ParleyError } from '../../base/errors.js'
 import { MIC_RATE } from '../../base/frames.js'
+import { power, probe, toDb } from './probe.js'
 import { defaultOf, listShort, pactl, playInto, recordFrom } from './pulse-tools.js'
 
 /** The sound server's echo canceller: record from `source`, play into `sink`, and the microphone no longer hears us. */
@@ -54,27 +55,8 @@ export async function measureEchoCanceller(canceller: EchoCanceller, seconds = 4
   const half = Math.floor((seconds * MIC_RATE) / 2)
   const [before, after] = await Promise.all([raw.stop(), clean.stop()])
   if (before.length < half || after.length < half) throw new ParleyError('device-lost', 'the microphone gave no sound while the canceller was measured')
-  const noise = powerDb(before.subarray(0, MIC_RATE / 4))
-  const heard = powerDb(before.subarray(-half))
+  const noise = toDb(power(before.subarray(0, MIC_RATE / 4)))
+  const heard = toDb(power(before.subarray(-half)))
   if (heard - noise < 10) throw new ParleyError('echo-unheard', `the microphone hears the speaker only ${(heard - noise).toFixed(1)} dB above its noise`, { hint: 'Turn the speaker up, or there is nothing to cancel.' })
-  return { cancelledDb: heard - powerDb(after.subarray(-half)), echoOverNoiseDb: heard - noise }
-}
-
-/** Noise with speech's slope (6 dB an octave over 500 Hz) and rhythm (4 syllables a second): cancellers are made for speech. */
-function probe(seconds: number): Float32Array {
-  const samples = new Float32Array(seconds * MIC_RATE)
-  let seed = 1
-  let low = 0
-  for (let i = 0; i < samples.length; i++) {
-    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
-    low += 0.18 * (seed / 2 ** 31 - 1 - low)
-    samples[i] = 1.2 * low * Math.max(0.05, Math.sin((2 * Math.PI * 2 * i) / MIC_RATE) ** 2)
-  }
-  return samples
-}
-
-function powerDb(samples: Float32Array): number {
-  let sum = 1e-12
-  for (const s of samples) sum += s * s
-  return 10 * Math.log10(sum / Math.max(1, samples.length))
+  return { cancelledDb: heard - toDb(power(after.subarray(-half))), echoOverNoiseDb: heard - noise }
 }

@@ -1,6 +1,7 @@
 import { createLog } from '../../base/log.js'
 import { factLines, readingsOf } from '../config/site.js'
 import { loadConfig, loadSite } from '../config/load.js'
+import { configSchema } from '../config/schema.js'
 import type { ConversationEvent } from '../conversation/events.js'
 import { converse } from '../converse/converse.js'
 import { EXIT, parse, say, untilSignal, usage, type Command } from './command.js'
@@ -9,7 +10,7 @@ import { openModel } from './open-model.js'
 import { bundlePath } from './paths.js'
 
 const help = `
-parley converse --in turns.wav [--facts site.toml] [--out reply.wav] [--events events.jsonl] [--pace real|fast] [--bundle DIR]
+parley converse --in turns.wav [--facts site.toml] [--out reply.wav] [--events events.jsonl] [--pace real|fast] [--bundle DIR] [--config FILE]
 parley converse --text "where are the restrooms" …
 
 Holds a conversation with a recording instead of a microphone. Needs no sound card.
@@ -20,21 +21,23 @@ Holds a conversation with a recording instead of a microphone. Needs no sound ca
   --out FILE      the reply as WAV; its time zero is the input's first sample
   --events FILE   one JSON object a line (docs/events.md); - is the standard output
   --pace PACE     real (default): as long as the recording; fast: as fast as the machine can, with the same words
-  --bundle DIR    the model; default: the shipped one
+  --bundle DIR    the model; default: the one that --config names, else the shipped one
+  --config FILE   a device's configuration; default: the defaults, whatever parley.toml lies here or in /etc/parley
   --json          prints the turns' records as one JSON array
 
-Exit codes: 0 done, 2 wrong command line, 3 a wrong file or one that could not be written whole, 5 the model failed in every step,
-6 a damaged bundle, 7 the model does not run, 130 interrupted.`
+Exit codes: 0 done, 2 wrong command line, 3 a wrong file or one that could not be written whole, 4 something is missing here,
+5 the model failed in every step, 6 a damaged bundle, 7 the model does not run, 130 interrupted.`
 
 async function run(args: readonly string[]): Promise<number> {
   const values = parse(args, {
     in: { type: 'string' }, text: { type: 'string' }, facts: { type: 'string' }, out: { type: 'string' }, events: { type: 'string' },
-    pace: { type: 'string', default: 'real' }, bundle: { type: 'string' }, json: { type: 'boolean', default: false },
+    pace: { type: 'string', default: 'real' }, bundle: { type: 'string' }, config: { type: 'string' }, json: { type: 'boolean', default: false },
   })
   if (values.in === undefined && values.text === undefined) throw usage('it needs --in or --text')
   if (values.text?.trim() === '') throw usage('--text is empty')
   if (values.pace !== 'real' && values.pace !== 'fast') throw usage(`--pace is real or fast, not ${JSON.stringify(values.pace)}`)
-  const { config } = await loadConfig()
+  // No file that happens to lie about: the same recording gives the same words in every folder.
+  const { config, path } = values.config === undefined ? { config: configSchema.parse({}), path: undefined } : await loadConfig(values.config)
   const site = values.facts === undefined ? { facts: {}, readings: {} } : await loadSite(values.facts)
   using file = values.events === undefined ? undefined : new EventFile(values.events).open()
   const closing = untilSignal()
@@ -49,7 +52,7 @@ async function run(args: readonly string[]): Promise<number> {
   const readings = readingsOf(site.readings)
   // A model that was started anew knows the facts, but no reading.
   const retell = (): void => { for (const { source, value } of readings) session.tell(`${source} ${value}`) }
-  await using session = await openModel(bundlePath(values.bundle), config, { onRespawn: retell, onFailed: ({ code, message }) => onEvent({ at: 0, type: 'error', code, message }) })
+  await using session = await openModel(bundlePath(values.bundle, config.bundle.path, path), config, { onRespawn: retell, onFailed: ({ code, message }) => onEvent({ at: 0, type: 'error', code, message }) })
   await converse({
     session, ...(values.in === undefined ? {} : { input: values.in }), ...(values.text === undefined ? {} : { text: values.text }),
     ...(values.out === undefined ? {} : { output: values.out }), pace: values.pace,

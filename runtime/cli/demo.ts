@@ -5,7 +5,7 @@ import { Runtime } from '../compose/runtime.js'
 import { loadConfig } from '../config/load.js'
 import type { ConversationEvent } from '../conversation/events.js'
 import { Director } from '../demo/director.js'
-import type { DemoResult } from '../demo/judge.js'
+import { troubleOf, type DemoResult } from '../demo/judge.js'
 import { loadScript } from '../demo/script.js'
 import { openStage, type StageKind } from '../demo/stage.js'
 import { TelemetryTable } from '../demo/telemetry-table.js'
@@ -29,7 +29,8 @@ the telemetry table: what the device would tell its fleet now. No network and no
   --bundle DIR    the model; default: the shipped one
   --json          the results as JSON
 
-Exit codes: 0 every turn did what it should, 1 one did not, 3 a wrong file, 4 something is missing here, 6 a damaged bundle, 7 the model does not run.`
+Exit codes: 0 every turn did what it should and no part broke, 1 not so, 3 a wrong file, 4 something is missing here, 6 a damaged bundle,
+7 the model does not run.`
 
 const STAGES: readonly string[] = ['auto', 'room', 'file']
 
@@ -47,10 +48,13 @@ async function run(args: readonly string[]): Promise<number> {
   using file = values.events === undefined ? undefined : new EventFile(values.events).open()
   const holder: { director?: Director; onRespawn: () => void } = { onRespawn: () => {} }
   const telemetry = new TelemetryTable(systemClock)
+  const troubles: string[] = []
   const onEvent = (event: ConversationEvent): void => {
     file?.write(event)
     holder.director?.take(event)
     telemetry.take(event)
+    const trouble = troubleOf(event)
+    if (trouble !== undefined) troubles.push(trouble)
     if (event.type === 'error') process.stderr.write(`${event.code}: ${event.message}\n`)
   }
   const session = await openModel(bundlePath(values.bundle), config, { onRespawn: () => holder.onRespawn(), onFailed: ({ code, message }) => onEvent({ at: 0, type: 'error', code, message }) })
@@ -72,8 +76,10 @@ async function run(args: readonly string[]): Promise<number> {
   } finally {
     await stage.finish()
   }
-  const good = results.length === script.turns.length && results.every(r => r.missing.length === 0)
-  say(values.json ? JSON.stringify({ ok: good, stage: stage.description, output: values.out, turns: results }, null, 2) : `\n${summary(results)}\n\n${telemetry.summary()}\nThe reply is in ${values.out}. ${good ? 'Every turn did what it should.' : 'Not every turn did what it should.'}`)
+  const turnsGood = results.length === script.turns.length && results.every(r => r.missing.length === 0)
+  const good = turnsGood && troubles.length === 0
+  const verdict = `${turnsGood ? 'Every' : 'Not every'} turn did what it should.${troubles.length ? ` The demo failed by what broke meanwhile: ${troubles.join('; ')}` : ''}`
+  say(values.json ? JSON.stringify({ ok: good, stage: stage.description, output: values.out, turns: results, troubles }, null, 2) : `\n${summary(results)}\n\n${telemetry.summary()}\nThe reply is in ${values.out}. ${verdict}`)
   if (closing.signal.aborted) return EXIT.interrupted
   return good ? EXIT.ok : EXIT.failed
 }

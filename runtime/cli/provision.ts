@@ -30,8 +30,10 @@ async function run(args: readonly string[]): Promise<number> {
   // provisionMain reads all options; here it only matters where the configuration will be.
   const at = args.findIndex(word => word === '--root')
   const root = at >= 0 ? args[at + 1] ?? '/' : args.find(word => word.startsWith('--root='))?.slice('--root='.length) ?? '/'
-  const settingsFile = join(root, 'etc/parley/parley.toml')
-  const config = async () => (await loadConfig(settingsFile)).config
+  const setup = async () => {
+    const { config, path } = await loadConfig(join(root, 'etc/parley/parley.toml'))
+    return { config, bundle: bundlePath(undefined, config.bundle.path, path) }
+  }
   const host = { clock: systemClock, log: createLog('silent'), signal: closing.signal }
   // The voice holds the card; and it reads the new settings when it starts again.
   await using _service = root === '/' ? await Stopped.service(VOICE) : undefined
@@ -40,10 +42,10 @@ async function run(args: readonly string[]): Promise<number> {
   return await provisionMain(args, processIo, {
     ask: questions.ask,
     engine: async tell => {
-      const settings = await config()
-      return provisionEngine(enginesOf(settings, enginesFolder(root), new LocalMachine(root)), bundlePath(undefined, settings.bundle.path, settingsFile), tell, closing.signal)
+      const { config, bundle } = await setup()
+      return provisionEngine(enginesOf(config, enginesFolder(root), new LocalMachine(root)), bundle, tell, closing.signal)
     },
-    sound: new ProvisionSound(config, bundlePath(undefined), host),
+    sound: new ProvisionSound(setup, host),
     claim: (_identity, answers) => claimed(answers, join(root, 'etc/parley/keys'), closing.signal),
   })
 }

@@ -11,7 +11,7 @@ import { Service } from '../compose/service.js'
 import { checkDrivers, complaint, loadConfig } from '../config/load.js'
 import type { Model } from '../conversation/conversation.js'
 import type { ConversationEvent } from '../conversation/events.js'
-import { EXIT, say, untilSignal } from './command.js'
+import { EXIT, say } from './command.js'
 import { EventFile } from './event-file.js'
 import { openModel } from './open-model.js'
 import { PACKAGE, bundlePath } from './paths.js'
@@ -27,14 +27,13 @@ export interface VoiceOptions {
   readonly json: boolean
 }
 
-/** `parley run`, once its process for the model has been started. Resolves with its exit code. */
-export async function voice(values: VoiceOptions, spare: SpareChild): Promise<number> {
+/** `parley run`, once its process for the model has been started; `closing` ends it. Resolves with its exit code. */
+export async function voice(values: VoiceOptions, spare: SpareChild, closing: AbortController): Promise<number> {
   const loaded = await loadConfig(values.config)
   const tail = new LogTail()
   const log = createLog(process.env['PARLEY_LOG'] ?? loaded.config.log.level, tail)
   using file = values.events === undefined ? undefined : new EventFile(values.events, text => log.error(text)).open()
   using output = values.json ? new EventFile('-', text => log.error(text)).open() : undefined
-  const closing = untilSignal()
   const again = new AbortController()
   await using service = new Service({ clock: systemClock, log })
   await service.start()

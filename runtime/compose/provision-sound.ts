@@ -1,7 +1,9 @@
-import { ParleyError } from '../../base/errors.js'
+import { ParleyError, systemCode } from '../../base/errors.js'
+import { MIC_RATE } from '../../base/frames.js'
 import type { Host, Microphone } from '../../drivers/contract.js'
+import { measureBareEcho } from '../../drivers/echo/bare-echo.js'
 import { findEchoCanceller, measureEchoCanceller } from '../../drivers/echo/echo-cancel.js'
-import type { SoundChecks } from '../../deploy/provision/checks.js'
+import type { Echo, SoundChecks } from '../../deploy/provision/checks.js'
 import { loadBundle } from '../../models/bundle/index.js'
 import { openSession, runGolden } from '../../models/engine/index.js'
 import type { Config } from '../config/schema.js'
@@ -15,16 +17,20 @@ const ROOM_MS = 1_000
 /** No prompt is longer, ticks of 80 ms: 20 s. */
 const MOST_TICKS = 250
 
-/** What `parley provision` tries with sound, on the device's own drivers and its own model. `config` is read when the first is asked for. */
+export interface Setup {
+  readonly config: Config
+  /** The folder of the bundle that the device will talk with. */
+  readonly bundle: string
+}
+
+/** What `parley provision` tries with sound, on the device's own drivers and its own model. `setup` is read when it is asked for: provision writes it. */
 export class ProvisionSound implements SoundChecks {
-  readonly #config: () => Promise<Config>
-  readonly #bundle: string
+  readonly #setup: () => Promise<Setup>
   readonly #host: Host
   #volume = 0.6
 
-  constructor(config: () => Promise<Config>, bundle: string, host: Host) {
-    this.#config = config
-    this.#bundle = bundle
+  constructor(setup: () => Promise<Setup>, host: Host) {
+    this.#setup = setup
     this.#host = host
   }
 
@@ -33,8 +39,8 @@ export class ProvisionSound implements SoundChecks {
   }
 
   async speakAndListen(text: string): Promise<{ noiseDb: number; heardDb: number }> {
-    const config = await this.#config()
-    const { rate, samples } = await this.#speech(text, config)
+    const { config, bundle } = await this.#setup()
+    const { rate, samples } = await this.#speech(text, config, bundle)
     await using microphone = await openMicrophone(config.microphone, this.#host)
     await using speaker = await openSpeaker(config.speaker, rate, this.#host)
     const levels: number[] = []
@@ -50,22 +56,34 @@ export class ProvisionSound implements SoundChecks {
     return { noiseDb: quantile(room, 0.5) ?? -120, heardDb: quantile(levels, 0.9) ?? -120 }
   }
 
-  async echoDb(): Promise<number> {
-    const canceller = await findEchoCanceller()
-    return canceller ? (await measureEchoCanceller(canceller)).cancelledDb : 0 // the gate alone takes no dB away
+  async echo(): Promise<Echo | undefined> {
+    const canceller = await findEchoCanceller().catch(() => undefined) // no pactl, no server: no canceller of theirs
+    if (canceller) {
+      try {
+        return { softerDb: (await measureEchoCanceller(canceller)).cancelledDb, heard: true, behind: 'canceller' }
+      } catch (error) {
+        // Nothing of us comes back to be cancelled: a speakerphone with a canceller of its own, say.
+        if (systemCode(error) !== 'echo-unheard') throw error
+      }
+    }
+    const { config } = await this.#setup()
+    await using microphone = await openMicrophone(config.microphone, this.#host)
+    await using speaker = await openSpeaker(config.speaker, MIC_RATE, this.#host)
+    const seen = await measureBareEcho(microphone, speaker, this.#volume, this.#host)
+    return seen && { ...seen, behind: 'microphone' }
   }
 
   async golden(): Promise<{ passed: boolean; firstSoundMs?: number; detail?: string }> {
-    const config = await this.#config()
-    const bundle = await loadBundle(this.#bundle)
-    await using session = await openSession(bundle, { ...(await engineOptions(config, this.#bundle)), selfTest: 'never' })
+    const { config, bundle: folder } = await this.#setup()
+    const bundle = await loadBundle(folder)
+    await using session = await openSession(bundle, { ...(await engineOptions(config, folder)), selfTest: 'never' })
     const { passed, missing, onsetMs } = await runGolden(session, bundle, this.#host.signal)
     return { passed, ...(onsetMs === undefined ? {} : { firstSoundMs: onsetMs }), ...(passed ? {} : { detail: `missing: ${missing.join(', ')}` }) }
   }
 
   /** The words in the model's own voice: what a person will hear from this device. */
-  async #speech(text: string, config: Config): Promise<{ rate: number; samples: Float32Array }> {
-    await using session = await openSession(this.#bundle, { ...(await engineOptions(config, this.#bundle)), selfTest: 'never' })
+  async #speech(text: string, config: Config, bundle: string): Promise<{ rate: number; samples: Float32Array }> {
+    await using session = await openSession(bundle, { ...(await engineOptions(config, bundle)), selfTest: 'never' })
     session.tell(text, 'say')
     const pieces: Float32Array[] = []
     let ended = false

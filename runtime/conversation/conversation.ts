@@ -4,10 +4,10 @@ import type { Actuator, Speaker } from '../../drivers/contract.js'
 import type { OmniSession, Said, Tick } from '../../models/session.js'
 import { Playout, type PlayoutReport } from '../playout/playout.js'
 import type { PlayoutSettings } from '../playout/settings.js'
-import { Dispatcher } from '../tools/dispatcher.js'
+import { Dispatcher, FAILED_CALL } from '../tools/dispatcher.js'
 import type { ToolSettings } from '../tools/settings.js'
 import { Volume } from '../tools/volume.js'
-import type { ConversationEvent, OnEvent } from './events.js'
+import type { ConversationEvent, OnEvent, PartCode } from './events.js'
 import type { Knowledge } from './knowledge.js'
 import type { ConversationSettings } from './settings.js'
 import { SpeechMeter } from './speech-meter.js'
@@ -184,8 +184,8 @@ export class Conversation {
   }
 
   /** An error of another part, for the people who read the events. */
-  report(code: string, message: string, hint?: string): void {
-    this.#emit({ at: this.#now(), type: 'error', code, message, ...(hint ? { hint } : {}) })
+  report(code: PartCode, message: string): void {
+    this.#emit({ at: this.#now(), type: 'error', code, message })
   }
 
   /** No more ticks come. A reply that the model has not ended is over with what it has said, and that is heard. */
@@ -299,7 +299,7 @@ export class Conversation {
       if (this.#closed) return
       turn.openCalls--
       turn.tools.push(outcome)
-      if (!outcome.ok) this.#emit({ at: this.#now(), type: 'error', code: outcome.code ?? 'tool-failed', message: outcome.error ?? name, turn: turn.number })
+      if (!outcome.ok) this.#emit({ at: this.#now(), type: 'error', code: outcome.code ?? FAILED_CALL, message: outcome.error ?? name, turn: turn.number })
       this.#finish(turn)
     })
   }

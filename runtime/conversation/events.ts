@@ -30,6 +30,13 @@ export const turnEvent = z.strictObject({
   drops: z.strictObject({ microphoneTicks: z.number().int(), speechChunks: z.number().int(), gaps: z.number().int() }),
 })
 
+/** Of the model's process; any other failure of a step is `engine-failed`. */
+export const ENGINE_CODES = ['engine-lost', 'engine-stalled', 'engine-busy', 'engine-dead', 'engine-closed', 'engine-failed'] as const
+export type EngineCode = (typeof ENGINE_CODES)[number]
+/** What parts report; besides these an `error` has the code of a call that was not carried out. All stand in docs/events.md. */
+export const PART_CODES = ['speaker-stalled', 'speaker-failed', 'speaker-slow', 'microphone-failed', 'sensor-lost', 'driver-missing', 'readings-too-long', 'golden-failed'] as const
+export type PartCode = (typeof PART_CODES)[number]
+
 /** Every line of an events file (docs/events.md). */
 export const conversationEvent = z.discriminatedUnion('type', [
   z.strictObject({ at, type: z.literal('speech-start') }),

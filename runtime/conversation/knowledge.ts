@@ -9,7 +9,7 @@ export interface KnowledgeParts {
   /** While somebody speaks or is spoken to, values wait: to read many of them takes longer than a tick, and would be heard. Default: never. */
   busy?(): boolean
   /** The model has no room for what is measured; told once for each set of facts. */
-  onTrouble(code: string, message: string): void
+  onTrouble(code: 'readings-too-long', message: string): void
 }
 
 /** A value that changes all the time is read by the model once in so long, ms: each time costs a step a token. */

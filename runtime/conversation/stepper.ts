@@ -1,6 +1,7 @@
 import { pause, type Clock } from '../../base/clock.js'
 import { ParleyError, describe } from '../../base/errors.js'
 import type { OmniSession, Said, Tick } from '../../models/session.js'
+import { ENGINE_CODES, type EngineCode } from './events.js'
 
 /** A trouble that lasts is told again only so often, ms. */
 const AGAIN_MS = 10_000
@@ -8,7 +9,7 @@ const AGAIN_MS = 10_000
 const PATIENCE_MS = 30_000
 
 export interface Trouble {
-  readonly code: string
+  readonly code: EngineCode
   readonly message: string
   readonly hint?: string
   /** Ticks that were lost in a row. */
@@ -71,7 +72,7 @@ export class Stepper {
       giveUp.abort(new ParleyError('engine-stalled', 'the step took too long'))
       this.#lose('engine-stalled', `the model took longer than ${this.#stallMs} ms for a step`, undefined)
     } catch (error) {
-      this.#lose(error instanceof ParleyError ? error.code : 'engine-failed', describe(error), error instanceof ParleyError ? error.hint : undefined)
+      this.#lose(codeOf(error), describe(error), error instanceof ParleyError ? error.hint : undefined)
     }
     return undefined
   }
@@ -99,14 +100,19 @@ export class Stepper {
     }
   }
 
-  #lose(code: string, message: string, hint: string | undefined): void {
+  #lose(code: EngineCode, message: string, hint: string | undefined): void {
     this.#lost++
     if (this.#closing.signal.aborted) return
     if (this.#lost === 1 || this.#clock.now() - this.#toldAt >= AGAIN_MS) this.#tell(code, message, hint, this.#lost)
   }
 
-  #tell(code: string, message: string, hint: string | undefined, count: number): void {
+  #tell(code: EngineCode, message: string, hint: string | undefined, count: number): void {
     this.#toldAt = this.#clock.now()
     this.#onTrouble({ code, message, count, lost: count > 0, ...(hint ? { hint } : {}) })
   }
+}
+
+/** Whatever the model's process says of itself, those who read the events know it by a few codes. */
+function codeOf(error: unknown): EngineCode {
+  return ENGINE_CODES.find(code => error instanceof ParleyError && error.code === code) ?? 'engine-failed'
 }

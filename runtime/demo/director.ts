@@ -35,41 +35,48 @@ export class Director {
     this.#events.push(event)
   }
 
+  /** `onResult`: in the script's order, each once all is known of it: of an answer that is interrupted, after the turn that did. */
   async play(onResult: (result: DemoResult) => void): Promise<DemoResult[]> {
     const results: DemoResult[] = []
-    await this.#until(() => this.#conversation.quietTicks >= DONE_TICKS, ANSWER_LIMIT_MS)
-    for (let i = 0; i < this.#script.turns.length; i++) {
-      if (this.#signal.aborted) break
-      const result = await this.#turn(this.#script.turns[i] as DemoTurn, this.#script.turns[i + 1])
+    const judged = (...of: [turn: DemoTurn, after: number, last?: number]): void => {
+      const result = this.#judged(...of)
       results.push(result)
       onResult(result)
     }
+    await this.#until(() => this.#conversation.quietTicks >= DONE_TICKS, ANSWER_LIMIT_MS)
+    let interrupted: { readonly turn: DemoTurn; readonly after: number } | undefined
+    for (let i = 0; i < this.#script.turns.length; i++) {
+      if (this.#signal.aborted) break
+      const [turn, next] = [this.#script.turns[i] as DemoTurn, this.#script.turns[i + 1]]
+      const after = turn.interrupts ? this.#last('first-sound')?.turn ?? 0 : this.#newest()
+      await this.#turn(turn, next, after)
+      if (interrupted) judged(interrupted.turn, interrupted.after, after)
+      interrupted = next?.interrupts ? { turn, after } : undefined
+      if (!interrupted) judged(turn, after)
+    }
+    if (interrupted) judged(interrupted.turn, interrupted.after)
     return results
   }
 
-  /** Says one, and waits until the answer is over, or until the next one is to interrupt it. */
-  async #turn(turn: DemoTurn, next: DemoTurn | undefined): Promise<DemoResult> {
-    const answeredBefore = turn.interrupts ? this.#last('first-sound')?.turn ?? 0 : this.#newest()
+  /** Says one, and waits until the answer is over, or until the next one is to interrupt it. `after`: the reply before the answer. */
+  async #turn(turn: DemoTurn, next: DemoTurn | undefined, after: number): Promise<void> {
     if (!turn.interrupts) await pause(systemClock, PAUSE_MS, this.#signal) // interrupted: the loop above ends
     await this.#stage.say(turn.wav)
-    const answered = (): boolean => this.#newest() > answeredBefore
+    const answered = (): boolean => this.#newest() > after
     await this.#until(answered, ANSWER_LIMIT_MS * (turn.expect.silent ? 0.3 : 1))
     if (answered() && next?.interrupts) {
-      const sounds = (): boolean => (this.#last('first-sound')?.turn ?? 0) > answeredBefore
+      const sounds = (): boolean => (this.#last('first-sound')?.turn ?? 0) > after
       await this.#until(sounds, ANSWER_LIMIT_MS)
       await pause(systemClock, next.afterMs, this.#signal) // as above
     } else {
       await this.#until(() => this.#conversation.quietTicks >= DONE_TICKS && !this.#conversation.busy, SPEECH_LIMIT_MS)
     }
-    // The record of an answer that the next turn interrupts comes only then: this one is judged by what is there.
-    return this.#result(turn, answeredBefore, next?.interrupts ?? false)
   }
 
-  #result(turn: DemoTurn, after: number, goesOn: boolean): DemoResult {
+  /** What came of a turn: by the replies numbered over `after`, up to `last`. */
+  #judged(turn: DemoTurn, after: number, last = Infinity): DemoResult {
     const records = this.#of('turn')
-    const answers = records.filter(e => e.turn > after)
-    const current = goesOn ? this.#unfinished(after) : undefined
-    const all = current ? [...answers, current] : answers
+    const all = this.#numbers().filter(n => n > after && n <= last).map(n => records.find(e => e.turn === n) ?? this.#unfinished(n))
     const before = turn.interrupts ? records.find(e => e.turn === after) : undefined
     const { origin } = this.#conversation
     const first = all.find(a => a.firstSound !== null)
@@ -86,29 +93,31 @@ export class Director {
       bargeInMs: before?.bargeInMs ?? null,
       silentMs: round(silent === undefined || onset === undefined ? undefined : silent - origin - onset),
       stepP95: round(quantile(all.flatMap(a => (a.steps.p95 === null ? [] : [a.steps.p95])), 1)),
-      gaps: [...answers, ...(before ? [before] : [])].reduce((n, a) => n + a.drops.gaps, 0),
+      gaps: all.reduce((n, a) => n + a.drops.gaps, 0),
       missing: judge(turn, all, before),
     }
   }
 
-  /** An answer that still sounds, as far as it has come. */
-  #unfinished(after: number): TurnEvent | undefined {
-    const texts = this.#of('text').filter(e => e.turn > after)
-    const calls = this.#of('tool').filter(e => e.turn > after)
-    const sound = this.#of('first-sound').find(e => e.turn > after)
-    const number = texts[0]?.turn ?? calls[0]?.turn ?? sound?.turn
-    if (number === undefined || this.#of('turn').some(e => e.turn === number)) return undefined
-    const end = sound && sound.afterSpeechMs !== null ? sound.at - sound.afterSpeechMs : null
+  /** A reply that never came to its end, as far as it has come. */
+  #unfinished(turn: number): TurnEvent {
+    const of = <E extends { turn: number }>(events: readonly E[]): E[] => events.filter(e => e.turn === turn)
+    const sound = of(this.#of('first-sound'))[0]
     return {
-      at: 0, type: 'turn', turn: number, text: texts.map(e => e.text).join('').trim(), heard: '', style: null, personFrom: null, personTo: end,
+      at: 0, type: 'turn', turn, text: of(this.#of('text')).map(e => e.text).join('').trim(), heard: '', style: null, personFrom: null,
+      personTo: sound && sound.afterSpeechMs !== null ? sound.at - sound.afterSpeechMs : null,
       firstSound: sound?.at ?? null, firstSoundMs: sound?.afterSpeechMs ?? null, onsetMs: sound?.onsetMs ?? null, spokenMs: 0, heardMs: 0, interrupted: false, bargeInMs: null, ended: 'closed',
-      tools: calls.map(({ name, args }) => ({ name, args, ok: true, ms: 0 })), steps: { count: 0, p50: null, p95: null, max: null }, drops: { microphoneTicks: 0, speechChunks: 0, gaps: 0 },
+      tools: of(this.#of('tool')).map(({ name, args }) => ({ name, args, ok: false, ms: 0 })), steps: { count: 0, p50: null, p95: null, max: null }, drops: { microphoneTicks: 0, speechChunks: 0, gaps: 0 },
     }
+  }
+
+  /** Of all replies that have begun, in order. */
+  #numbers(): number[] {
+    return [...new Set(this.#events.flatMap(e => ('turn' in e && typeof e.turn === 'number' ? [e.turn] : [])))].sort((a, b) => a - b)
   }
 
   /** The number of the newest reply that has begun. */
   #newest(): number {
-    return this.#events.reduce((n, e) => ('turn' in e && typeof e.turn === 'number' ? Math.max(n, e.turn) : n), 0)
+    return this.#numbers().at(-1) ?? 0
   }
 
   #of<T extends ConversationEvent['type']>(type: T): Extract<ConversationEvent, { type: T }>[] {

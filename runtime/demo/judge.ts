@@ -1,4 +1,4 @@
-import type { TurnEvent } from '../conversation/events.js'
+import type { ConversationEvent, TurnEvent } from '../conversation/events.js'
 import type { DemoTurn } from './script.js'
 
 /** What came of one turn of the script. */
@@ -27,7 +27,10 @@ export const NOT_STOPPED = 'to stop the answer before it'
 /** Nobody speaks on for longer against a device that does not stop, ms. */
 const STOP_LIMIT_MS = 1_000
 
-/** `answers`: the replies to it. `before`: the reply that it should have interrupted. */
+/** How a reply may not end. */
+const BAD_END: Partial<Record<TurnEvent['ended'], string>> = { lost: 'an answer through which the model lives', closed: 'an answer that comes to its end' }
+
+/** `answers`: the replies to it, whole. `before`: the reply that it should have interrupted; what else that did is judged with its own turn. */
 export function judge(turn: DemoTurn, answers: readonly TurnEvent[], before: TurnEvent | undefined): string[] {
   const missing: string[] = []
   const words = new Set(answers.flatMap(a => a.text.toLowerCase().split(/[^\p{L}\p{N}']+/u)))
@@ -38,13 +41,23 @@ export function judge(turn: DemoTurn, answers: readonly TurnEvent[], before: Tur
   const due = calls.filter(c => c.name === tool?.name && same(c.args, tool.args))
   if (anyOf.length && !anyOf.some(word => words.has(word.toLowerCase()))) missing.push(`one of the words ${anyOf.join(', ')}`)
   if (tool && due.length === 0) missing.push(`the call ${callText(tool)}`)
+  for (const call of calls) if (!call.ok) missing.push(`the call ${callText(call)} to be carried out`)
   // A robot that also does what nobody asked for has not done what it should.
   for (const call of [...calls.filter(c => !due.includes(c)), ...due.slice(1)]) missing.push(`to leave out the call ${callText(call)}`)
   if (!turn.expect.silent && answers.length === 0) missing.push('an answer')
   else if (!turn.expect.silent && answers.every(a => a.firstSound === null)) missing.push('an answer that sounds')
-  if (turn.interrupts && !before?.interrupted) missing.push(NOT_STOPPED)
+  for (const { ended } of answers) if (BAD_END[ended] !== undefined) missing.push(BAD_END[ended])
+  if (turn.interrupts && before?.ended !== 'cut') missing.push(NOT_STOPPED)
   else if (turn.interrupts && (before?.bargeInMs ?? 0) > STOP_LIMIT_MS) missing.push(`to stop within ${STOP_LIMIT_MS} ms`)
   return missing
+}
+
+/** The parts without which there is no talk: an error of theirs fails a demo, whatever the turns were like. */
+const VITAL = /^(engine|speaker|microphone)-/
+
+/** What an event says against the demo, if it does. */
+export function troubleOf(event: ConversationEvent): string | undefined {
+  return event.type === 'error' && VITAL.test(event.code) ? `${event.code}: ${event.message}` : undefined
 }
 
 export function callText({ name, args }: { readonly name: string; readonly args: Readonly<Record<string, string | number>> }): string {

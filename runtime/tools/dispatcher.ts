@@ -5,6 +5,9 @@ import type { Actuator } from '../../drivers/contract.js'
 import { bounded } from '../playout/bounded.js'
 import type { ToolSettings } from './settings.js'
 
+/** Of a call whose actuator threw something without a code. */
+export const FAILED_CALL = 'tool-failed'
+
 export interface ToolOutcome {
   readonly name: string
   readonly args: ToolCall['args']
@@ -49,7 +52,7 @@ export class Dispatcher {
       await this.#act(call)
       return { name: call.name, args: call.args, ok: true, ms: this.#clock.now() - startedAt }
     } catch (error) {
-      const code = error instanceof ParleyError ? error.code : 'tool-failed'
+      const code = error instanceof ParleyError ? error.code : FAILED_CALL
       return { name: call.name, args: call.args, ok: false, ms: this.#clock.now() - startedAt, error: describe(error), code }
     } finally {
       this.#running--

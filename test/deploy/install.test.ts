@@ -80,6 +80,20 @@ t.test('--dry-run says what it would do and does nothing', { skip }, async t => 
   t.same(await everything(root), before)
 })
 
+t.test('which sound was chosen and why is said each time, before anything is done and when it is run again, too', { skip }, async t => {
+  const from = await sourceTree(t, '')
+  const root = await emptyRoot(t)
+  const said = async (...options: string[]): Promise<string> => (await install(from, root, ...options)).stdout
+  const [alsa, pulse, pipewire] = [/^sound: ALSA \(the default\), the card belongs to parley alone.*\necho: no canceller/m, /^sound: a PulseAudio server of its own \(asked for; .*\necho: the server has a WebRTC canceller/m, /^sound: a PipeWire server of its own \(asked for; /m]
+  t.match(await said('--dry-run'), alsa)
+  t.match(await said('--dry-run', '--audio', 'pipewire'), pipewire)
+  t.match(await said(), alsa)
+  t.match(await said(), /^sound: ALSA \(as it was installed before\)/m)
+  t.match(await said('--audio', 'pulse', '--dry-run'), pulse)
+  t.match(await said('--audio', 'pulse'), pulse)
+  t.match(await said(), /^sound: a PulseAudio server of its own \(as it was installed before; /m)
+})
+
 t.test('--uninstall removes the program and keeps what is the owner\'s; --purge takes that too', { skip }, async t => {
   const from = await sourceTree(t, '')
   const root = await emptyRoot(t)

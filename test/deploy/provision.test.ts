@@ -16,7 +16,7 @@ import { Authority } from '../rig/authority.js'
 
 const MAIN = fileURLToPath(new URL('../../runtime/cli/main.js', import.meta.url))
 const ANSWERS = 'device = "kiosk-7"\nsite = "north"\nvolume = 45\n[facts]\ncafe = "left of the entrance"\n[broker]\nurl = "mqtts://b.local:8884"\nca = "/etc/parley/keys/ca.pem"\ncert = "/etc/parley/keys/device.pem"\n'
-const good: SoundChecks = { setVolume: async () => {}, speakAndListen: async () => ({ noiseDb: -55, heardDb: -20 }), echoDb: async () => 24, golden: async () => ({ passed: true, firstSoundMs: 412 }) }
+const good: SoundChecks = { setVolume: async () => {}, speakAndListen: async () => ({ noiseDb: -55, heardDb: -20 }), echo: async () => ({ softerDb: 24, behind: 'canceller', heard: true }), golden: async () => ({ passed: true, firstSoundMs: 412 }) }
 
 async function device(t: Test, answers = ANSWERS) {
   const root = await mkdtemp(join(tmpdir(), 'parley-provision-'))
@@ -49,14 +49,27 @@ t.test('run again, the key stays and what the owner wrote is kept', async t => {
 
 t.test('a deaf microphone fails, a weak echo canceller warns, and both say what mends them', async t => {
   const { run, lines } = await device(t)
-  t.equal(await run({ sound: { ...good, speakAndListen: async () => ({ noiseDb: -120, heardDb: -120 }), echoDb: async () => 4 } }), 1)
+  t.equal(await run({ sound: { ...good, speakAndListen: async () => ({ noiseDb: -120, heardDb: -120 }), echo: async () => ({ softerDb: 4, behind: 'canceller', heard: true }) } }), 1)
   t.match(lines[0], /\[FAIL\] speaker and microphone.*digital silence\n.*alsamixer\n\[warn\] echo: reduced by 4 dB/)
   t.match(lines[0], /NOT READY$/)
 })
 
+t.test('without a canceller the figure is how much softer our own voice comes back, and it warns only where that is too little', async t => {
+  const { run, lines } = await device(t)
+  const seen = async (softerDb: number, heard = true): Promise<string> => {
+    t.equal(await run({ sound: { ...good, echo: async () => ({ softerDb, behind: 'microphone', heard }) } }), 0)
+    return lines.at(-1) ?? ''
+  }
+  t.match(await seen(31.4), /\[ ok \] echo: own voice comes back 31 dB softer than it was played\n/, 'a speakerphone that cancels by itself')
+  t.match(await seen(28, false), /\[ ok \] echo: own voice is not heard over the room: at least 28 dB softer/)
+  t.match(await seen(3), /\[warn\] echo: own voice comes back 3 dB softer .*; at least 12 are wanted\n +-> .*--audio pulse/)
+  t.match(await seen(-6), /\[warn\] echo: own voice comes back 6 dB louder/)
+  t.match(await seen(5, false), /\[warn\] echo: .*at least 5 dB softer.*\n +-> again in a quieter room/)
+})
+
 t.test('a check that throws fails alone', async t => {
   const { run, lines } = await device(t)
-  t.equal(await run({ sound: { ...good, echoDb: async () => { throw new Error('busy') } } }), 1)
+  t.equal(await run({ sound: { ...good, echo: async () => { throw new Error('busy') } } }), 1)
   t.match(lines[0], /\[FAIL\] echo: busy[\s\S]*\[ ok \] golden/)
 })
 
@@ -100,7 +113,7 @@ t.test('on a Jetson the bundle\'s engine is built first, told as it goes; a bund
 t.test('--no-sound makes no noise', async t => {
   const { run } = await device(t)
   const fail = async (): Promise<never> => t.fail('made a noise') as never
-  t.equal(await run({ sound: { setVolume: fail, speakAndListen: fail, echoDb: fail, golden: fail } }, '--no-sound'), 0)
+  t.equal(await run({ sound: { setVolume: fail, speakAndListen: fail, echo: fail, golden: fail } }, '--no-sound'), 0)
 })
 
 t.test('a claim that is refused is told, and the device says it is not ready', async t => {

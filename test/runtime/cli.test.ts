@@ -43,6 +43,22 @@ t.test('converse --text takes a typed turn', async t => {
   t.match((JSON.parse(out) as { text: string }[])[0]?.text, 'pong')
 })
 
+t.test('converse takes a configuration, and the bundle that it names, only when it is told to', async t => {
+  await writeFile(join(folder, 'parley.toml'), `[bundle]\npath = "${bundle.folder}"\n[tools]\nallow = []\n`)
+  t.teardown(() => rm(join(folder, 'parley.toml')))
+  const calls = async (...more: string[]): Promise<unknown> => {
+    const { code, out, err } = await parley('converse', '--in', join(bundle.folder, 'golden.wav'), '--pace', 'fast', '--json', ...more)
+    t.equal(code, 0, err)
+    return (JSON.parse(out) as { tools: { ok: boolean }[] }[]).flatMap(turn => turn.tools.map(call => call.ok))
+  }
+  t.same(await calls('--bundle', bundle.folder), [true], 'the file that lies there is not read')
+  t.same(await calls('--config', 'parley.toml'), [false], 'the file that was named is')
+  const nowhere = await parley('converse', '--text', 'ping', '--config', 'nowhere.toml')
+  t.equal(nowhere.code, 3)
+  t.match(nowhere.err, /nowhere\.toml/)
+  t.match((await parley('converse', '--help')).out, /--config FILE[^]*Exit codes:[^]*\b4 something is missing/)
+})
+
 t.test('exit codes say what kind of mistake it was', async t => {
   const cases: [number, string[], RegExp][] = [
     [2, ['sing'], /no command "sing"/],
@@ -88,20 +104,36 @@ for (const round of [1, 2, 3]) {
   t.test(`SIGTERM closes everything within 2 s and leaves no process (${round})`, async t => {
     await using server = round === 2 ? await SoundServer.start() : undefined
     await writeFile(join(folder, 'run.toml'), `${server ? '' : '[microphone]\ndriver = "fake"\nrepeat = true\n[speaker]\ndriver = "null"\n'}[sensors.battery]\ndriver = "fake"\n[camera]\ndriver = "fake"\n`)
-    const child = spawn(process.execPath, [MAIN, 'run', '--config', 'run.toml', '--bundle', bundle.folder], { cwd: folder, env: { ...process.env, ...server?.env, PARLEY_LOG: 'info' }, stdio: ['ignore', 'ignore', 'pipe'] })
+    // A group of its own: whatever it starts, and whenever, is in it.
+    const child = spawn(process.execPath, [MAIN, 'run', '--config', 'run.toml', '--bundle', bundle.folder], { cwd: folder, detached: true, env: { ...process.env, ...server?.env, PARLEY_LOG: 'info' }, stdio: ['ignore', 'ignore', 'pipe'] })
+    const group = child.pid ?? 0
+    t.teardown(() => { if (alive(-group)) process.kill(-group, 'SIGKILL') })
     let words = ''
     child.stderr.on('data', (bytes: Buffer) => { words += bytes.toString() })
-    const exit = new Promise<number | null>(resolve => child.once('exit', resolve))
+    const exit = new Promise<unknown>(resolve => child.once('exit', (code, signal) => resolve(signal ?? code)))
     for (let waited = 0; waited < 10_000 && (round === 3 ? waited < 150 : !words.includes('listening')); waited += 50) await new Promise(resolve => setTimeout(resolve, 50))
-    const pids = pidsBelow(child.pid ?? 0)
-    if (round < 3) t.ok(usageOf(child.pid ?? 0).processes >= (server ? 4 : 2), `the model, the recorder and the player have their own processes (${words.slice(0, 200)})`)
+    if (round < 3) t.ok(usageOf(group).processes >= (server ? 4 : 2), `the model, the recorder and the player have their own processes (${words.slice(0, 200)})`)
+    const others = pidsBelow(group)
+    t.same(others.filter(pid => groupOf(pid) !== group), [], 'all are in its group')
     const startedAt = performance.now()
     child.kill('SIGTERM')
-    t.equal(await exit, round === 3 ? child.exitCode : 0, words)
-    t.ok(performance.now() - startedAt < 2_000, `${Math.round(performance.now() - startedAt)} ms`)
-    for (const end = performance.now() + 2_000; pids.some(alive) && performance.now() < end;) await new Promise(resolve => setTimeout(resolve, 20))
-    t.same(pids.filter(alive), [], 'no process is left')
+    while (alive(-group) && performance.now() - startedAt < 2_000) await new Promise(resolve => setTimeout(resolve, 10))
+    const tookMs = Math.round(performance.now() - startedAt)
+    t.notOk(alive(-group), `its whole group is gone after ${tookMs} ms`)
+    // Stopped before it could even listen to signals, it is ended by this one.
+    const ended = await exit
+    if (round === 3 && ended === 'SIGTERM') t.pass('it had not begun')
+    else t.equal(ended, 0, words)
   })
+}
+
+/** Of a process, by /proc (proc(5)). */
+function groupOf(pid: number): number | undefined {
+  try {
+    return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[2])
+  } catch {
+    return undefined // it has ended
+  }
 }
 
 /** All below a process, by /proc (proc(5)). */
@@ -114,6 +146,7 @@ function pidsBelow(pid: number): number[] {
   }
 }
 
+/** A process, or with a negative number any of a group. */
 function alive(pid: number): boolean {
   try {
     process.kill(pid, 0)
