@@ -1,8 +1,9 @@
+import type { Seen } from '../../base/finding.js'
 import { detect } from './detect.js'
 import type { Machine } from './machine.js'
 
 /** What a technician must know of the Jetson below him; undefined: it is none. */
-export async function jetsonFinding(machine: Machine): Promise<{ state: 'ok' | 'warn' | 'fail'; seen: string; mend?: string } | undefined> {
+export async function jetsonFinding(machine: Machine): Promise<Seen | undefined> {
   const found = await detect(machine)
   if (!found) return undefined
   const { module, jetpack, l4t, cuda, tensorrt, complaints } = found

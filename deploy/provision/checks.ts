@@ -1,3 +1,4 @@
+import type { Finding, Seen } from '../../base/finding.js'
 import { judgeVolume, type Ask } from './questions.js'
 
 /** What is tried with sound; the runtime hands it in, because only it knows drivers and models. */
@@ -17,13 +18,6 @@ export interface Echo {
   readonly behind: 'canceller' | 'microphone'
   /** False: it is not heard over the room, and so is softer by `softerDb` or more. */
   readonly heard: boolean
-}
-
-export interface Finding {
-  readonly what: string
-  readonly state: 'ok' | 'warn' | 'fail'
-  readonly seen: string
-  readonly mend?: string
 }
 
 /** Below this the person who interrupts is drowned by our own voice, dB (facts: 17 to 45 with WebRTC's canceller, the server's or the device's own). */
@@ -48,7 +42,7 @@ export async function trySound(checks: SoundChecks, wanted: number, ask?: Ask): 
       volume = other
     }
   }
-  const look = async (what: string, work: () => Promise<Omit<Finding, 'what'>>): Promise<Finding> => {
+  const look = async (what: string, work: () => Promise<Seen>): Promise<Finding> => {
     try {
       return { what, ...(await work()) }
     } catch (error) {
@@ -73,7 +67,7 @@ export async function trySound(checks: SoundChecks, wanted: number, ask?: Ask): 
   return { findings, volume }
 }
 
-function judgeEcho(echo: Echo | undefined): Omit<Finding, 'what'> {
+function judgeEcho(echo: Echo | undefined): Seen {
   if (!echo) return { state: 'warn', seen: 'not measured: the microphone gives digital silence', mend: 'is it muted? alsamixer' }
   const { behind, heard, softerDb } = echo
   const db = Math.round(softerDb)

@@ -5,11 +5,12 @@ import { parse, stringify, type TomlTable } from 'smol-toml'
 import { z } from 'zod'
 import { ParleyError, describe, isMissing } from '../../base/errors.js'
 import { writeFileAtomic } from '../../base/files.js'
+import type { Finding, Seen } from '../../base/finding.js'
 import type { Io } from '../io.js'
 import { jetsonFinding } from '../jetson/finding.js'
 import { LocalMachine } from '../jetson/machine.js'
 import { answers, type Answers } from './answers.js'
-import { trySound, type Finding, type SoundChecks } from './checks.js'
+import { trySound, type SoundChecks } from './checks.js'
 import { takeClaim } from './claim.js'
 import { ownKey, readableByService, type Identity } from './keys.js'
 import { questions, type Ask, type Known } from './questions.js'
@@ -30,7 +31,7 @@ export interface ProvisionHost {
   readonly ask?: Ask
   readonly sound?: SoundChecks
   /** Builds what the bundle needs on this device (an engine), telling how far it is; undefined: nothing is to be said of it. */
-  readonly engine?: (tell: (line: string) => void) => Promise<Omit<Finding, 'what'> | undefined>
+  readonly engine?: (tell: (line: string) => void) => Promise<Seen | undefined>
   /** Makes the device known to its owner; gives what he calls it, and the certificate that the device now has. */
   readonly claim?: (identity: Identity, answers: Answers) => Promise<{ readonly seen: string; readonly cert?: string }>
 }

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import { ParleyError, describe, systemCode } from '../../base/errors.js'
+import type { Seen } from '../../base/finding.js'
 import { readSecret } from '../../base/secret.js'
 import type { Config } from '../config/schema.js'
 import { attempt } from '../telemetry/link/attempt.js'
 import { readCredentials } from '../telemetry/link/credentials.js'
 import type { BrokerSettings } from '../telemetry/settings.js'
-import type { Check, Finding } from './check.js'
+import type { Check } from './check.js'
 
 /** A broker on the same network answers in ms. */
 const CONNECT_LIMIT_MS = 3_000
@@ -74,15 +75,15 @@ function session(broker: BrokerSettings): Check {
         client.end(true)
         return { state: 'ok', seen: `${broker.url} lets us in` }
       } catch (error) {
-        if (error instanceof ParleyError && /^(secret|certificate-bad)/.test(error.code)) return { state: 'warn', seen: `not tried: ${error.message}`, mend: error.hint ?? 'mend the certificate first' }
+        if (error instanceof ParleyError && /^(secret|certificate-bad)/.test(error.code)) return { state: 'warn', seen: `not tried: ${error.message}`, mend: error.hint || 'mend the certificate first' }
         const hint = error instanceof ParleyError ? error.hint : undefined
-        return { state: 'warn', seen: `${broker.url}: ${describe(error instanceof Error && error.cause ? error.cause : error)}`, mend: hint ?? 'is the broker running, and the address right?' }
+        return { state: 'warn', seen: `${broker.url}: ${describe(error instanceof Error && error.cause ? error.cause : error)}`, mend: hint || 'is the broker running, and the address right?' }
       }
     }),
   }
 }
 
-async function unlessSystemds(path: string, look: Check['look']): Promise<Omit<Finding, 'what'>> {
+async function unlessSystemds(path: string, look: Check['look']): Promise<Seen> {
   if (!path.startsWith(CREDENTIALS)) return look()
   return { state: 'ok', seen: `not looked at: ${path} is there for the service alone`, mend: 'journalctl -u parley tells whether the broker lets it in' }
 }

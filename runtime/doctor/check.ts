@@ -1,19 +1,11 @@
 import { ParleyError, describe } from '../../base/errors.js'
-
-export interface Finding {
-  readonly state: 'ok' | 'warn' | 'fail'
-  readonly what: string
-  /** What was seen. */
-  readonly seen: string
-  /** The command, or the step, that mends it. */
-  readonly mend?: string
-}
+import type { Finding, Seen } from '../../base/finding.js'
 
 export interface Check {
   readonly what: string
   /** Without it parley cannot do its job; otherwise its failure is a warning. */
   readonly needed: boolean
-  look(): Promise<Omit<Finding, 'what'>>
+  look(): Promise<Seen>
 }
 
 /** One check may hang on a device; the others are still wanted, ms. */
@@ -23,7 +15,7 @@ const AGAIN = 'parley doctor once more; if it stays: dmesg | tail, journalctl -b
 
 export async function runCheck({ what, needed, look }: Check): Promise<Finding> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<Omit<Finding, 'what'>>(resolve => {
+  const late = new Promise<Seen>(resolve => {
     timer = setTimeout(() => resolve({ state: 'fail', seen: `no answer in ${LIMIT_MS} ms`, mend: AGAIN }), LIMIT_MS)
   })
   try {
@@ -31,7 +23,7 @@ export async function runCheck({ what, needed, look }: Check): Promise<Finding> 
   } catch (error) {
     const state = needed ? 'fail' : 'warn'
     if (!(error instanceof ParleyError)) return { what, state, seen: oneLine(describe(error)), mend: AGAIN }
-    return { what, state, seen: oneLine(error.message), mend: error.hint ?? AGAIN }
+    return { what, state, seen: oneLine(error.message), mend: error.hint || AGAIN }
   } finally {
     clearTimeout(timer)
   }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isThere, readJsonIfThere } from '../../base/files.js'
+import type { Seen } from '../../base/finding.js'
 import { MENDS, lastFailure } from '../../deploy/fallback/why.js'
 import { drift } from '../../deploy/install/drift.js'
 import type { Machine } from '../../deploy/jetson/machine.js'
@@ -11,7 +12,7 @@ import { realDisk } from '../../deploy/update/real-disk.js'
 import { TimeFloor } from '../../deploy/update/time-floor.js'
 import { Trust } from '../../deploy/update/trust.js'
 import type { Config } from '../config/schema.js'
-import { figure, type Check, type Finding } from './check.js'
+import { figure, type Check } from './check.js'
 
 /** All that is asked of the device around us; a test hands another one in. */
 export interface Device {
@@ -22,8 +23,6 @@ export interface Device {
   /** Bytes that are free below a folder. */
   freeBytes(path: string): Promise<number>
 }
-
-type Seen = Omit<Finding, 'what'>
 
 const DAY_MS = 86_400_000
 /** systemctl and timedatectl answer in some 10 ms; a bus that hangs must not hang the report, ms. */

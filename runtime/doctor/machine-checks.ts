@@ -16,7 +16,8 @@ export function machineChecks(config: Config, path: string | undefined): Check[]
       look: async () => {
         const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
         const good = major > LEAST_NODE[0] || (major === LEAST_NODE[0] && minor >= LEAST_NODE[1])
-        return { state: good ? 'ok' : 'fail', seen: `${process.versions.node} ${process.arch}`, ...(good ? {} : { mend: `install Node ${LEAST_NODE.join('.')} or newer` }) }
+        const seen = `${process.versions.node} ${process.arch}`
+        return good ? { state: 'ok', seen } : { state: 'fail', seen, mend: `install Node ${LEAST_NODE.join('.')} or newer` }
       },
     },
     {

@@ -1,10 +1,11 @@
 import { ParleyError, describe } from '../../base/errors.js'
+import type { Finding } from '../../base/finding.js'
 import { loadBundle } from '../../models/bundle/load.js'
 import { ortBackend, placement, type Backend, type Provider } from '../../models/ladder/index.js'
 import { engineOptions, enginesOf, ownOnnxruntime } from '../compose/engine-options.js'
 import type { Config } from '../config/schema.js'
 import { quantile } from '../conversation/statistics.js'
-import { figure, type Check, type Finding } from './check.js'
+import { figure, type Check } from './check.js'
 
 /** Half a second of ticks says how fast the model is. */
 const STEPS = 50

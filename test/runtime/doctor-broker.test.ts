@@ -1,8 +1,9 @@
 import { chmod } from 'node:fs/promises'
 import t from 'tap'
+import type { Finding } from '../../base/finding.js'
 import { configSchema } from '../../runtime/config/schema.js'
 import { brokerChecks } from '../../runtime/doctor/broker-checks.js'
-import { runCheck, type Finding } from '../../runtime/doctor/check.js'
+import { runCheck } from '../../runtime/doctor/check.js'
 import { Authority, type Issued } from '../rig/authority.js'
 import { secureBroker } from '../telemetry/secure-broker.js'
 
