@@ -160,6 +160,8 @@ for unit in $units; do copy "$from/systemd/$unit" "$root/etc/systemd/system/$uni
 copy "$from/systemd/sysusers.d/parley.conf" "$root/usr/lib/sysusers.d/parley.conf" 644
 copy "$from/systemd/tmpfiles.d/parley.conf" "$root/usr/lib/tmpfiles.d/parley.conf" 644
 copy "$from/systemd/udev/85-parley.rules" "$root/etc/udev/rules.d/85-parley.rules" 644
+journal=no
+cmp -s "$from/systemd/journald.conf.d/parley.conf" "$root/etc/systemd/journald.conf.d/parley.conf" 2>/dev/null || journal=yes
 copy "$from/systemd/journald.conf.d/parley.conf" "$root/etc/systemd/journald.conf.d/parley.conf" 644
 # Behind the server's echo canceller. Its line is in the first file for either server; the second is for a person's PipeWire, in which he tries parley.
 canceller=$root/etc/pulse/default.pa.d/parley.pa
@@ -267,6 +269,7 @@ elif [ -L "$screen_on" ]; then
 fi
 if live; then
   [ "$changed" = no ] || do_it systemctl daemon-reload
+  [ "$journal" = no ] || do_it systemctl try-restart systemd-journald.service # it reads its limits when it starts
   if [ "$another" = yes ] && [ "$audio" = alsa ]; then do_it systemctl stop parley-sound.service
   elif [ "$another" = yes ]; then do_it systemctl try-restart parley-sound.service; fi
   # A container has no udev of its own; there is nothing to name there, and that must not end this.

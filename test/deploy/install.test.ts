@@ -94,6 +94,30 @@ t.test('which sound was chosen and why is said each time, before anything is don
   t.match(await said(), /^sound: a PulseAudio server of its own \(as it was installed before; /m)
 })
 
+/** What install.sh would do on a machine that runs: in a namespace of its own, where /run has a systemd and /etc/systemd holds `journald`, if anything. */
+async function onARunningMachine(t: Test, from: string, journald?: string): Promise<string> {
+  const folder = await emptyRoot(t)
+  await writeFile(join(folder, 'systemctl'), '#!/bin/sh\n', { mode: 0o755 })
+  if (journald !== undefined) await writeFile(join(folder, 'journald'), journald)
+  const script = `set -e
+mount --bind ${folder}/etc/os-release /etc/os-release
+mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system
+mount -t tmpfs tmpfs /etc/systemd && mkdir /etc/systemd/journald.conf.d
+[ ! -e ${folder}/journald ] || cp ${folder}/journald /etc/systemd/journald.conf.d/parley.conf
+PATH=${folder}:$PATH exec sh ${from}/deploy/install.sh --dry-run --no-packages --node ${process.execPath}`
+  return (await run('unshare', ['--map-root-user', '--mount', 'sh', '-c', script])).stdout
+}
+const noNamespaces = skip || (spawnSync('unshare', ['--map-root-user', '--mount', 'true']).status === 0 ? false : 'no namespaces here')
+
+t.test('the journal\'s limits hold at once where systemd runs, and only a change of them restarts it', { skip: noNamespaces }, async t => {
+  const from = await sourceTree(t, '')
+  const restart = 'would: systemctl try-restart systemd-journald.service\n'
+  t.match(await onARunningMachine(t, from), restart)
+  t.match(await onARunningMachine(t, from, '[Journal]\n'), restart)
+  t.notMatch(await onARunningMachine(t, from, await readFile(join(ROOT, 'systemd/journald.conf.d/parley.conf'), 'utf8')), restart)
+  t.notMatch((await install(from, await emptyRoot(t), '--dry-run')).stdout, 'systemd-journald', 'a folder has no journal that runs')
+})
+
 t.test('--uninstall removes the program and keeps what is the owner\'s; --purge takes that too', { skip }, async t => {
   const from = await sourceTree(t, '')
   const root = await emptyRoot(t)
