@@ -69,6 +69,12 @@ t.test('under a real systemd', { skip }, async t => {
   await t.test('after five failures the fallback speaks, and knows why', async t => {
     t.equal(await box.until('parley-fallback.service', 'ActiveState', /^active$/, 60_000), 'active', await box.journal('parley.service'))
     t.match(await box.untilSaid('parley-fallback.service', /out of service/), /out of service: stalled/)
+    // Both in one journal: the order in which systemd did it.
+    const told = (await box.run('journalctl', '--no-pager', '-o', 'cat', '-u', 'parley.service', '-u', 'parley-fallback.service')).split('\n')
+    const before = told.slice(0, told.findIndex(line => line.includes('out of service')))
+    t.equal(before.filter(line => /^parley\.service: Main process exited/.test(line)).length, 5, before.join('\n'))
+    t.equal(before.filter(line => /^parley\.service: Start request repeated too quickly/.test(line)).length, 1, 'the sixth start was refused')
+    t.equal(await box.show('parley.service', 'NRestarts'), '5')
   })
 
   await t.test('the fallback gives way after its time, and a voice that is well again stays', async t => {
