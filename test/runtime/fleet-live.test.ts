@@ -15,6 +15,7 @@ import { topicsOf } from '../../runtime/telemetry/topics.js'
 import { tinyBundle } from '../models/tiny-bundle.js'
 import { Broker } from '../rig/broker.js'
 import { Folder, Listener, eventually, silent, soon } from '../telemetry/kit.js'
+import { liveFleet } from './fleet-kit.js'
 
 const topics = topicsOf('lab', 'r1')
 
@@ -27,12 +28,10 @@ t.test('the owner commands and changes a running device, and hears numbers only'
     microphone: { driver: 'fake', repeat: true }, speaker: { driver: 'null' }, facts: { restroom: 'left' }, readings: { battery: 61 }, playout: { volume: 0.5 }, bundle: { folder: folder.path },
     telemetry: { site: 'lab', device: 'r1', broker: { url: broker.url }, folder: `${folder.path}/telemetry`, stateS: 1, commands: ['say', 'ask', 'stop', 'volume', 'mute', 'snapshot', 'restart', 'logs', 'bundle-use', 'config-get'] },
   }
-  const live = { config: configSchema.parse(raw), runtime: undefined as Runtime | undefined }
   const tail = new LogTail()
   const restarts: string[] = []
-  const bundles = new BundleChoice(live.config.bundle.folder, `${folder.path}/telemetry`)
-  const api = new LiveApi({ runtime: () => live.runtime, config: () => live.config, tail, bundles, restart: reason => restarts.push(reason) })
-  await using fleet = new Fleet({ settings: live.config.telemetry!, raw, version: '9.9.9', clock: systemClock, log: silent, api, runtime: () => live.runtime, onConfig: config => { live.config = config }, random: soon })
+  const { live, fleet: own } = liveFleet(raw, folder.path, { tail, restart: reason => restarts.push(reason) })
+  await using fleet = own
   const facts: (readonly string[])[] = []
   const events: ConversationEvent[] = []
   const openModel = async (onRespawn: () => void): Promise<Model> => {

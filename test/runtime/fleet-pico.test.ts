@@ -2,20 +2,16 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { systemClock } from '../../base/clock.js'
-import { LogTail } from '../../base/log.js'
 import { readWav } from '../../base/wav.js'
 import { openDriver } from '../../drivers/table.js'
 import { openSession } from '../../models/engine/index.js'
-import { BundleChoice } from '../../runtime/compose/bundle-choice.js'
-import { Fleet } from '../../runtime/compose/fleet.js'
-import { LiveApi } from '../../runtime/compose/live-api.js'
 import { Runtime } from '../../runtime/compose/runtime.js'
-import { configSchema } from '../../runtime/config/schema.js'
 import type { ConversationEvent } from '../../runtime/conversation/events.js'
 import { PacedMicrophone } from '../../runtime/demo/paced-microphone.js'
 import { topicsOf } from '../../runtime/telemetry/topics.js'
 import { Broker } from '../rig/broker.js'
-import { Folder, Listener, eventually, silent, soon } from '../telemetry/kit.js'
+import { Folder, Listener, eventually, silent } from '../telemetry/kit.js'
+import { liveFleet } from './fleet-kit.js'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const topics = topicsOf('lab', 'r1')
@@ -25,10 +21,8 @@ t.test('the owner changes a price over MQTT, and pico answers the next person wi
   await using folder = await Folder.make()
   await using owner = await Listener.open(broker.url)
   const raw = { facts: { muffin: '2 euros', hours: '8 to 20' }, echo: { mode: 'off' }, bundle: { folder: folder.path }, telemetry: { site: 'lab', device: 'r1', broker: { url: broker.url }, folder: `${folder.path}/telemetry` } }
-  const live = { config: configSchema.parse(raw), runtime: undefined as Runtime | undefined }
-  const bundles = new BundleChoice(folder.path, `${folder.path}/telemetry`)
-  const api = new LiveApi({ runtime: () => live.runtime, config: () => live.config, tail: new LogTail(), bundles, restart: () => {} })
-  await using fleet = new Fleet({ settings: live.config.telemetry!, raw, version: '9.9.9', clock: systemClock, log: silent, api, runtime: () => live.runtime, onConfig: config => { live.config = config }, random: soon })
+  const { live, fleet: own } = liveFleet(raw, folder.path)
+  await using fleet = own
   const events: ConversationEvent[] = []
   const microphone = new PacedMicrophone(systemClock)
   const speaker = await openDriver('speaker', 'null', {}, { clock: systemClock, log: silent, signal: new AbortController().signal })

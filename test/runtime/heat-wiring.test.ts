@@ -3,17 +3,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { systemClock } from '../../base/clock.js'
-import { LogTail } from '../../base/log.js'
 import { LocalMachine } from '../../deploy/jetson/machine.js'
-import { BundleChoice } from '../../runtime/compose/bundle-choice.js'
-import { Fleet } from '../../runtime/compose/fleet.js'
-import { LiveApi } from '../../runtime/compose/live-api.js'
 import { Runtime } from '../../runtime/compose/runtime.js'
-import { configSchema } from '../../runtime/config/schema.js'
 import { topicsOf } from '../../runtime/telemetry/topics.js'
 import { Broker } from '../rig/broker.js'
-import { Folder, Listener, eventually, silent, soon } from '../telemetry/kit.js'
+import { Folder, Listener, eventually, silent } from '../telemetry/kit.js'
 import { ScriptedModel } from './fakes.js'
+import { liveFleet } from './fleet-kit.js'
 
 const ORIN = fileURLToPath(new URL('../../../test/deploy/orin-nano', import.meta.url))
 const topics = topicsOf('lab', 'r1')
@@ -30,9 +26,8 @@ t.test('a hot Jetson of few watts: the camera rests, the model dozes in a silent
     microphone: { driver: 'fake', repeat: true, script: [{ ms: 1_000, level: 0.001, noise: true }] }, speaker: { driver: 'null' }, camera: { driver: 'fake' }, bundle: { folder: folder.path },
     telemetry: { site: 'lab', device: 'r1', broker: { url: broker.url }, folder: `${folder.path}/telemetry`, stateS: 1 },
   }
-  const live = { config: configSchema.parse(raw), runtime: undefined as Runtime | undefined }
-  const api = new LiveApi({ runtime: () => live.runtime, config: () => live.config, tail: new LogTail(), bundles: new BundleChoice(folder.path, `${folder.path}/telemetry`), restart: () => {} })
-  await using fleet = new Fleet({ settings: live.config.telemetry!, raw, version: '9.9.9', clock: systemClock, log: silent, api, runtime: () => live.runtime, onConfig: () => {}, random: soon })
+  const { live, fleet: own } = liveFleet(raw, folder.path)
+  await using fleet = own
   const model = new ScriptedModel(() => ({}))
   await using runtime = new Runtime({ config: await fleet.load(), log: silent, onEvent: e => fleet.take(e), openModel: async () => model, machine: new LocalMachine(folder.path) })
   await runtime.open()
