@@ -25,17 +25,18 @@ process.on('message', ({ kind, count }: { kind: TickKind; count: number }) => {
 })
 process.send?.([])
 
-/** The graph, and all inputs of two ticks of its golden utterance: the first, and one in the middle of the answer. */
+/** The graph, and all inputs of two ticks of its golden utterance: the first, and the last in which it speaks. */
 async function realTicks(folder: string): Promise<{ graph: GraphSession; feeds: Record<TickKind, Feeds> }> {
   const bundle = await loadBundle(folder)
   let graph: GraphSession | undefined
+  // Copied before each run: the engine writes the next tick's state into the same tensors.
   let latest: Feeds = {}
   const watched: Backend = {
     version: onnxruntime.version,
     need: provider => onnxruntime.need(provider),
     create: async (path, provider, options) => {
       const inner = graph = await onnxruntime.create(path, provider, options)
-      return { inputs: inner.inputs, outputs: inner.outputs, run: feeds => { latest = feeds; return inner.run(feeds) }, endProfiling: () => inner.endProfiling(), release: async () => {} }
+      return { inputs: inner.inputs, outputs: inner.outputs, run: feeds => { latest = copyOf(feeds); return inner.run(feeds) }, endProfiling: () => inner.endProfiling(), release: async () => {} }
     },
   }
   // The graph as it is kept, as the session beside it has it: both run the same nodes.
@@ -45,7 +46,7 @@ async function realTicks(folder: string): Promise<{ graph: GraphSession; feeds: 
   for await (const audio of goldenTicks(bundle, session)) {
     const said = await session.step({ at: 0, audio })
     const kind = said.speech ? 'spoken' : 'silent'
-    if (kind === 'spoken' || !kept.silent) kept[kind] = copyOf(latest)
+    if (kind === 'spoken' || !kept.silent) kept[kind] = latest
   }
   if (!graph) throw new Error('the graph was not loaded')
   return { graph, feeds: { silent: kept.silent ?? latest, spoken: kept.spoken ?? kept.silent ?? latest } }
