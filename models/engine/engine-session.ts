@@ -98,11 +98,18 @@ export class EngineSession implements OmniSession {
     return this.#child?.pid
   }
 
-  /** Resolves when the model is loaded and has run once. */
-  async open(): Promise<void> {
+  /** Resolves when the model is loaded and has run once. `signal` breaks it off, and ends the process, however deep it is in a library. */
+  async open(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted()
     const started = new Promise<void>((resolve, reject) => { this.#starting = { resolve, reject } })
-    this.#spawn()
-    await started
+    const breakOff = (): void => this.#fail(new ParleyError('engine-closed', 'the model was closed while it was loaded', { cause: signal?.reason }))
+    signal?.addEventListener('abort', breakOff, { once: true })
+    try {
+      this.#spawn()
+      await started
+    } finally {
+      signal?.removeEventListener('abort', breakOff)
+    }
   }
 
   step(tick: Tick, signal?: AbortSignal): Promise<Said> {

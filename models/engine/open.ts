@@ -21,6 +21,8 @@ export interface OpenOptions extends EngineOptions, Omit<StepSpecOptions, 'factF
   readonly selfTest?: 'spare-last' | 'always' | 'never'
   /** The last provider did not answer its golden utterance, and was kept. */
   readonly onFailed?: (error: ParleyError) => void
+  /** Breaks the opening off: no other provider is tried, and no process is left. */
+  readonly signal?: AbortSignal
 }
 
 /**
@@ -34,6 +36,7 @@ export async function openSession(bundle: string | Bundle, options: OpenOptions 
   try {
     return await openOn(loaded, { ...options, selfTest: options.selfTest === 'never' ? 'never' : 'always' }, []) // its last rung is not the last
   } catch (error) {
+    options.signal?.throwIfAborted()
     return openOn(loaded, { ...shipped, providers: ['cpu'] }, [{ provider: 'cpu', reason: `${own}: ${describe(error)}` }])
   }
 }
@@ -46,9 +49,9 @@ async function openOn(loaded: Bundle, options: OpenOptions, refused: readonly Re
   for (;;) {
     const session = new EngineSession(spec, options, failed)
     try {
-      await session.open()
+      await session.open(options.signal)
       if (options.selfTest === 'never') return session
-      const golden = await runGolden(session, loaded)
+      const golden = await runGolden(session, loaded, options.signal)
       if (golden.passed) return session
       const failure = new ParleyError('golden-failed', `the golden utterance failed on ${session.provider}: ${golden.missing.join(', ')} did not come`)
       if (options.selfTest === 'always' || session.provider !== spec.rungs.at(-1)?.provider) throw failure
@@ -57,6 +60,7 @@ async function openOn(loaded: Bundle, options: OpenOptions, refused: readonly Re
     } catch (error) {
       const provider = session.provider
       await session[Symbol.asyncDispose]()
+      options.signal?.throwIfAborted()
       const rest = spec.rungs.filter(r => r.provider !== provider && !session.refusals.some(x => x.provider === r.provider))
       if (provider === 'none' || rest.length === 0) throw error
       failed.push(...session.refusals.filter(r => !failed.includes(r)), { provider: provider as Refusal['provider'], reason: describe(error) })

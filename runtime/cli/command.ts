@@ -81,3 +81,21 @@ export function untilSignal(): AbortController {
   process.on('SIGTERM', onSignal)
   return closing
 }
+
+/** Takes SIGUSR2 from now on, which would end the process otherwise. What is given it in the end is told of one that came before, too. */
+export class StopSignal {
+  #came = false
+  #act: (() => void) | undefined
+
+  constructor() {
+    process.on('SIGUSR2', () => {
+      this.#came = true
+      this.#act?.()
+    })
+  }
+
+  whenever(act: () => void): void {
+    this.#act = act
+    if (this.#came) act()
+  }
+}

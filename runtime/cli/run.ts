@@ -1,5 +1,5 @@
 import { SpareChild } from '../../models/engine/spare-child.js'
-import { EXIT, parse, untilSignal, type Command } from './command.js'
+import { EXIT, StopSignal, parse, untilSignal, type Command } from './command.js'
 
 const help = `
 parley run [--config FILE] [--bundle DIR] [--events FILE] [--json]
@@ -21,10 +21,11 @@ async function run(args: readonly string[]): Promise<number> {
   const values = parse(args, { config: { type: 'string' }, bundle: { type: 'string' }, events: { type: 'string' }, json: { type: 'boolean', default: false } })
   // Before there is a second process: a signal that ended this one at once would leave that behind, for as long as it loads.
   const closing = untilSignal()
+  const stops = new StopSignal()
   // Before the rest is even read: the two processes load their code side by side.
   using spare = new SpareChild()
   const { voice } = await import('./voice.js')
-  return closing.signal.aborted ? EXIT.ok : await voice(values, spare, closing)
+  return closing.signal.aborted ? EXIT.ok : await voice(values, spare, closing, stops)
 }
 
 export const command: Command = { summary: 'listens and talks', help, run }

@@ -11,7 +11,7 @@ import { Service } from '../compose/service.js'
 import { checkDrivers, complaint, loadConfig } from '../config/load.js'
 import type { Model } from '../conversation/conversation.js'
 import type { ConversationEvent } from '../conversation/events.js'
-import { EXIT, say } from './command.js'
+import { EXIT, say, type StopSignal } from './command.js'
 import { EventFile } from './event-file.js'
 import { openModel } from './open-model.js'
 import { PACKAGE, bundlePath } from './paths.js'
@@ -27,8 +27,8 @@ export interface VoiceOptions {
   readonly json: boolean
 }
 
-/** `parley run`, once its process for the model has been started; `closing` ends it. Resolves with its exit code. */
-export async function voice(values: VoiceOptions, spare: SpareChild, closing: AbortController): Promise<number> {
+/** `parley run`, once its process for the model has been started; `closing` ends it, `stops` stops what moves. Resolves with its exit code. */
+export async function voice(values: VoiceOptions, spare: SpareChild, closing: AbortController, stops: StopSignal): Promise<number> {
   const loaded = await loadConfig(values.config)
   const tail = new LogTail()
   const log = createLog(process.env['PARLEY_LOG'] ?? loaded.config.log.level, tail)
@@ -57,20 +57,21 @@ export async function voice(values: VoiceOptions, spare: SpareChild, closing: Ab
   const onFailed = ({ code, message }: ParleyError): void => onEvent({ at: 0, type: 'error', code, message })
   const own = bundlePath(values.bundle, config.bundle.path, loaded.path)
   const place = { folder: own }
-  const open = async (folder: string, onRespawn: () => void): Promise<Model> => {
+  const open = async (folder: string, onRespawn: () => void, signal: AbortSignal): Promise<Model> => {
     place.folder = folder
-    const model = await service.loading(() => openModel(folder, config, { judged: service.judged, spare, onRespawn, onFailed }))
+    const model = await service.loading(() => openModel(folder, config, { judged: service.judged, spare, onRespawn, onFailed, signal }))
     log.info({ provider: model.provider, refusals: model.refusals }, 'the model is loaded')
     return model
   }
   const runtime = new Runtime({
     config, log, onEvent,
-    openModel: onRespawn => {
+    openModel: (onRespawn, signal) => {
       const bundles = values.bundle === undefined ? side?.bundles : undefined
-      return bundles ? bundles.open(own, folder => open(folder, onRespawn), log) : open(own, onRespawn)
+      return bundles ? bundles.open(own, folder => open(folder, onRespawn, signal), log, signal) : open(own, onRespawn, signal)
     },
     ...(fleet ? { ownFacts: { facts: loaded.config.facts, onTaken: refused => fleet.device.missed('facts', describe(refused)) } } : {}),
   })
+  stops.whenever(() => runtime.stop())
   try {
     const opening = runtime.open()
     opening.catch(async error => { if (error instanceof ParleyError && error.code === 'golden-failed') await service.selfTest(false) })
@@ -78,7 +79,6 @@ export async function voice(values: VoiceOptions, spare: SpareChild, closing: Ab
     if (closing.signal.aborted) return EXIT.ok
     live.runtime = runtime
     await service.selfTest(true)
-    process.on('SIGUSR2', () => runtime.stop())
     await firstFrame(runtime, closing.signal)
     service.ready(runtime.progress, () => runtime.busy)
     log.info({ readyMs: Math.round(performance.now()) }, 'listening')

@@ -51,9 +51,9 @@ export class BundleChoice {
 
   /**
    * Opens the chosen one, or the device's own where that cannot be run, or where the process ended while it was opened for the
-   * first time: a wrong choice must not make the device dumb.
+   * first time: a wrong choice must not make the device dumb. Broken off by `signal`, it is as if it had not been opened.
    */
-  async open<M>(own: string, open: (folder: string) => Promise<M>, log: Logger): Promise<M> {
+  async open<M>(own: string, open: (folder: string) => Promise<M>, log: Logger, signal?: AbortSignal): Promise<M> {
     const { name, is } = await this.#read()
     if (name === undefined) return open(own)
     try {
@@ -64,6 +64,10 @@ export class BundleChoice {
       this.running = name
       return model
     } catch (error) {
+      if (signal?.aborted) {
+        if (is === 'chosen') await this.#note({ name, is }, log)
+        throw error
+      }
       log.error({ reason: describe(error) }, 'the chosen bundle cannot be run; the device\'s own is taken again')
       await this.#note({ failed: { name, why: describe(error) } }, log)
       return open(own)

@@ -2,13 +2,12 @@ import { aborted } from '../../base/abort.js'
 import { systemClock } from '../../base/clock.js'
 import { deviceRoot } from '../../base/device-root.js'
 import { ParleyError, describe } from '../../base/errors.js'
-import type { Reading } from '../../base/frames.js'
 import type { Logger } from '../../base/log.js'
 import { LocalMachine, type Machine } from '../../deploy/jetson/machine.js'
 import { readThermal } from '../../deploy/jetson/power.js'
 import type { PublishingHost } from '../../drivers/actuators/mqtt.js'
-import { canRest, tellsPresence } from '../../drivers/camera/presence.js'
-import type { Actuator, Camera, Microphone, Sensor, Speaker } from '../../drivers/contract.js'
+import { canRest } from '../../drivers/camera/presence.js'
+import type { Actuator, Microphone, Speaker } from '../../drivers/contract.js'
 import { openDriver } from '../../drivers/table.js'
 import { Conversation, type Model } from '../conversation/conversation.js'
 import type { OnEvent } from '../conversation/events.js'
@@ -20,11 +19,10 @@ import { HealthMonitor, type HealthReport, type Progress } from '../health/healt
 import { gated } from './echo.js'
 import { HeatWatch } from './heat.js'
 import { openMicrophone, openSpeaker } from './open-sound.js'
+import { Senses } from './senses.js'
 
 /** Everything must be closed in 2 s (issue); what has not closed by then is left behind. */
 const CLOSE_LIMIT_MS = 1_500
-/** So long after the model last gave anything they are still talking: 10 s of 80 ms. */
-const TALKING_TICKS = 125
 
 export interface RuntimeOptions {
   readonly config: Config
@@ -36,7 +34,8 @@ export interface RuntimeOptions {
   readonly actuator?: Actuator
   /** Whose heat and power mode are read; default: this one, or the recorded one below PARLEY_ROOT. */
   readonly machine?: Machine
-  openModel(onRespawn: () => void): Promise<Model>
+  /** `signal`: the runtime is closing, nobody needs it any more. */
+  openModel(onRespawn: () => void, signal: AbortSignal): Promise<Model>
   /** What it knows instead when the model has no room for the configured facts. Without it such facts are an error. */
   readonly ownFacts?: { readonly facts: Config['facts']; onTaken(refused: unknown): void }
 }
@@ -46,13 +45,14 @@ export class Runtime implements AsyncDisposable {
   readonly #options: RuntimeOptions
   readonly #closing = new AbortController()
   readonly #opened: AsyncDisposable[] = []
-  readonly #told = new Map<string, Omit<Reading, 'at'>>()
+  readonly #senses: Senses
   #conversation: Conversation | undefined
   #health: HealthMonitor | undefined
-  #camera: Camera | undefined
   /** What the chip's heat leaves to work with. */
   readonly heat: HeatWatch
   #actuator: Actuator | undefined
+  /** It was asked to stop before there was an actuator. */
+  #stopDue = false
   #session: Model | undefined
   #knowledge: Knowledge | undefined
   #progress: readonly Progress[] = []
@@ -61,12 +61,16 @@ export class Runtime implements AsyncDisposable {
 
   constructor(options: RuntimeOptions) {
     this.#options = options
+    this.#senses = new Senses({ config: options.config, log: options.log, keep: part => this.#keep(part), stop: () => this.stop(), forget: source => this.#knowledge?.forget(source) })
     const machine = options.machine ?? new LocalMachine(deviceRoot())
     this.heat = new HeatWatch({
       clock: systemClock, log: options.log,
       read: () => readThermal(machine),
       stepMs: () => this.#conversation?.recentStepMs,
-      rest: resting => { if (this.#camera && canRest(this.#camera)) this.#camera.rest(resting) },
+      rest: resting => {
+        const { camera } = this.#senses
+        if (camera && canRest(camera)) camera.rest(resting)
+      },
     })
   }
 
@@ -107,24 +111,26 @@ export class Runtime implements AsyncDisposable {
     // Its library is read only where it is used: a quarter of a start's time.
     const mqtt = config.mqtt ? this.#keep(await (await import('../mqtt/publisher.js')).MqttPublisher.open(config.mqtt, log)) : undefined
     const host: PublishingHost = mqtt ? { ...plain, publish: mqtt.publish } : plain
+    for (const reading of readingsOf(config.readings)) this.#senses.tell(reading) // before those that are measured
+    const sensing = this.#senses.openSensors(host)
     // All at the same time: the slowest alone decides how long the start takes. Each is closed also when another one fails.
+    // An actuator and a button work before the model has loaded, which takes minutes where an engine is built.
     const [session, microphone, actuator] = await this.#all(
-      this.#options.openModel(() => this.#retell()),
+      this.#options.openModel(() => this.#senses.retell(), this.#closing.signal),
       this.#options.microphone ?? openMicrophone(config.microphone, host),
-      this.#options.actuator ?? openDriver('actuator', config.actuator.driver, config.actuator, host),
+      this.#openActuator(host),
     )
     const speaker = this.#keep(this.#options.speaker ?? (await openSpeaker(config.speaker, session.outputRate, host)))
-    this.#actuator = actuator
     this.#session = session
     const knowledge = this.#knowledge = new Knowledge({ session, clock: systemClock, signal: this.#closing.signal, busy: () => this.busy, onTrouble: (code, message) => this.#conversation?.report(code, message) })
     await this.#learn(knowledge, config)
     const conversation = new Conversation({ session, speaker, actuator, knowledge, clock: systemClock, settings: config, onEvent: this.#options.onEvent })
     this.#conversation = conversation
-    for (const reading of readingsOf(config.readings)) this.#tell(reading)
+    this.#senses.attach(conversation)
     const clock = new LiveClock({ conversation, session, frames: gated(microphone.frames(), speaker, config.echo.mode), clock: systemClock, settings: config.conversation, spare: () => this.heat.budget.doze })
     this.#running = clock.run(this.#closing.signal)
-    const { sensors, camera } = await this.#openSenses(host)
-    this.#camera = camera
+    await Promise.all([sensing, this.#senses.openCamera(host)])
+    const { sensors, camera } = this.#senses
     const { captureMs, modelMs, playoutMs } = config.health
     this.#progress = [
       { name: 'capture', limitMs: captureMs, lastProgressAt: () => clock.lastFrameAt },
@@ -149,19 +155,11 @@ export class Runtime implements AsyncDisposable {
     }
   }
 
-  /** A sensor or a camera that cannot be opened is missed, and the conversation held all the same. */
-  async #openSenses(host: PublishingHost): Promise<{ sensors: Sensor[]; camera: Camera | undefined }> {
-    const { config } = this.#options
-    const sensors: Sensor[] = []
-    for (const [name, section] of Object.entries(config.sensors)) {
-      const sensor = await this.#missable(name, openDriver('sensor', section.driver, { name, ...section }, host))
-      if (!sensor) continue
-      sensors.push(sensor)
-      void this.#follow(name, sensor.readings())
-    }
-    const camera = config.camera ? await this.#missable('camera', openDriver('camera', config.camera.driver, config.camera, host)) : undefined
-    if (camera && tellsPresence(camera)) void this.#follow('camera', camera.readings())
-    return { sensors, camera }
+  async #openActuator(host: PublishingHost): Promise<Actuator> {
+    const { driver } = this.#options.config.actuator
+    const actuator = this.#actuator = this.#options.actuator ?? (await openDriver('actuator', driver, this.#options.config.actuator, host))
+    if (this.#stopDue) actuator.stop()
+    return actuator
   }
 
   /** Resolves when the microphone has ended or the runtime is closed. */
@@ -173,15 +171,16 @@ export class Runtime implements AsyncDisposable {
     return this.#health?.look() ?? { ok: false, parts: [] }
   }
 
-  /** Stops whatever moves, at once, whether the model lives or not. */
+  /** Stops whatever moves, at once, whether the model lives or not, or as soon as there is an actuator. */
   stop(): void {
-    this.#actuator?.stop()
+    if (this.#actuator) this.#actuator.stop()
+    else this.#stopDue = true
   }
 
   /** `stop`, and silence. The model forgets the talk, and is told again what it knows. */
   hush(): void {
     this.stop()
-    void this.#conversation?.hush().then(() => this.#retell())
+    void this.#conversation?.hush().then(() => this.#senses.retell())
   }
 
   /** Puts in force what a running process can change, among these keys. Rejects, e.g. with `facts-too-long`, if the model refuses. */
@@ -190,7 +189,7 @@ export class Runtime implements AsyncDisposable {
     if (has('facts')) await this.#knowledge?.learn(factLines(config.facts))
     if (has('playout')) this.conversation.volume.set(config.playout.volume)
     if (has('log')) this.#options.log.level = config.log.level
-    if (has('readings')) for (const reading of readingsOf(config.readings)) this.#tell(reading)
+    if (has('readings')) for (const reading of readingsOf(config.readings)) this.#senses.tell(reading)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -214,50 +213,11 @@ export class Runtime implements AsyncDisposable {
     return part
   }
 
-  async #all<A extends AsyncDisposable, B extends AsyncDisposable, C extends AsyncDisposable>(a: A | Promise<A>, b: B | Promise<B>, c: C | Promise<C>): Promise<[A, B, C]> {
+  async #all<A extends AsyncDisposable, B extends AsyncDisposable, C extends AsyncDisposable>(a: A | Promise<A>, b: B | Promise<B>, c: Promise<C>): Promise<[A, B, C]> {
     const keep = async <T extends AsyncDisposable>(part: T | Promise<T>): Promise<T> => this.#keep(await part)
     const all = [keep(a), keep(b), keep(c)] as const
     await Promise.allSettled(all)
     return Promise.all(all)
-  }
-
-  async #missable<T extends AsyncDisposable>(name: string, opening: Promise<T>): Promise<T | undefined> {
-    try {
-      return this.#keep(await opening)
-    } catch (error) {
-      this.#options.log.error({ driver: name, reason: describe(error) }, 'cannot be opened')
-      this.#conversation?.report('driver-missing', `${name}: ${describe(error)}`)
-      return undefined
-    }
-  }
-
-  async #follow(name: string, readings: AsyncIterable<Reading>): Promise<void> {
-    const sources = new Set<string>()
-    try {
-      for await (const reading of readings) {
-        sources.add(reading.source)
-        this.#tell(reading)
-      }
-    } catch (error) {
-      if (!this.#closing.signal.aborted) this.#conversation?.report('sensor-lost', `${name}: ${describe(error)}`)
-    }
-    for (const source of sources) this.#knowledge?.forget(source)
-  }
-
-  #tell(reading: Omit<Reading, 'at'>): void {
-    const { source, value, unit } = reading
-    // Straight to the actuators, before anything else is done with it: the model may be dead.
-    if (this.#options.config.tools.stopSources.includes(source) && asksToStop(value)) this.stop()
-    // Who has just been answered is not waiting.
-    if (value === 'waiting' && this.#conversation && this.#conversation.quietTicks < TALKING_TICKS) return
-    if (this.#told.get(source)?.value === value) return
-    this.#told.set(source, { source, value, ...(unit ? { unit } : {}) })
-    this.#conversation?.tell(reading)
-  }
-
-  /** A model that was started anew knows the facts and what is measured, but no event. */
-  #retell(): void {
-    for (const reading of this.#told.values()) if (typeof reading.value !== 'number') this.#conversation?.tell(reading)
   }
 
   #onHealth(report: HealthReport): void {
@@ -265,6 +225,3 @@ export class Runtime implements AsyncDisposable {
     this.#options.log[report.ok ? 'info' : 'warn']({ unwell: unwell.map(p => ({ name: p.name, detail: p.detail })) }, report.ok ? 'all is well again' : 'not well')
   }
 }
-
-/** A stop source rests at `false`, 0 or `released`. Whatever else it says is a stop, also what we do not understand. */
-const asksToStop = (value: Reading['value']): boolean => value !== false && value !== 0 && value !== 'released'

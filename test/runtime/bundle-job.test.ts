@@ -50,6 +50,21 @@ class Kiosk implements AsyncDisposable {
     await this.#jobs.start()
   }
 
+  /** It is stopped in good order while it opens `name`. */
+  async stopOpening(name: string): Promise<void> {
+    await this.stop()
+    const choice = new BundleChoice(join(this.folder.path, 'bundles'), join(this.folder.path, 'state'))
+    const closing = new AbortController()
+    const opened: string[] = []
+    const open = (folder: string): Promise<void> => {
+      opened.push(folder)
+      closing.abort()
+      return Promise.reject(new Error('it was broken off'))
+    }
+    await choice.open('own', open, silent, closing.signal).catch(() => {})
+    if (opened.length !== 1 || !opened[0]?.endsWith(name)) throw new Error(`it opened ${opened.join()}`)
+  }
+
   /** It ends while it opens `name`. */
   async dieOpening(name: string): Promise<void> {
     await this.stop()
@@ -127,6 +142,17 @@ t.test('a bundle that takes the whole process with it is not opened again, and i
   await kiosk.start()
   t.equal(kiosk.opened, 'own')
   t.match(await kiosk.is('one', 'FAILED'), /stopped while it was opened/)
+})
+
+t.test('a bundle that was being opened when the device was stopped is opened at the next start', async t => {
+  await using kiosk = await Kiosk.make()
+  await kiosk.start()
+  await kiosk.job('one', 'a')
+  await kiosk.restartAsked()
+  await kiosk.stopOpening('a')
+  await kiosk.start()
+  t.equal(kiosk.opened, 'a')
+  await kiosk.is('one', 'SUCCEEDED')
 })
 
 t.test('a bundle that has run before is opened again after the process died while opening it', async t => {

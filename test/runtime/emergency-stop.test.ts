@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../base/clock.js'
 import { writeFileAtomic } from '../../base/files.js'
@@ -10,10 +13,30 @@ import { openSession } from '../../models/engine/index.js'
 import { Runtime } from '../../runtime/compose/runtime.js'
 import { PacedMicrophone } from '../../runtime/demo/paced-microphone.js'
 import { tinyBundle } from '../models/tiny-bundle.js'
-import { defaults, silentLog } from './fakes.js'
+import { Folder } from '../telemetry/kit.js'
+import { ScriptedModel, defaults, silentLog } from './fakes.js'
 import { until } from './live-kit.js'
 
+const MAIN = fileURLToPath(new URL('../../runtime/cli/main.js', import.meta.url))
+
 t.setTimeout(60_000)
+
+const host = { clock: systemClock, log: silentLog, signal: new AbortController().signal }
+
+/** A device whose model is being loaded until `load` gives it, with these sensors. */
+async function loading(t: Test, sensors: (typeof defaults)['sensors']) {
+  let load: (model: ScriptedModel) => void = () => {}
+  const promise = new Promise<ScriptedModel>(resolve => { load = resolve })
+  const actuator = (await openDriver('actuator', 'fake', {}, host)) as FakeActuator
+  const runtime = new Runtime({
+    config: { ...defaults, echo: { mode: 'off' }, sensors }, log: silentLog, onEvent: () => {}, openModel: () => promise,
+    microphone: new PacedMicrophone(systemClock), speaker: await openDriver('speaker', 'null', {}, host), actuator,
+  })
+  const opening = runtime.open()
+  opening.catch(() => {}) // where the test ends before the model is there
+  t.teardown(() => runtime[Symbol.asyncDispose]())
+  return { actuator, opening, load }
+}
 
 /** A running device whose stop source is the file, which holds `rest`. */
 async function device(t: Test, sensor: Record<string, unknown> & { driver: string }, key: string, rest: string) {
@@ -21,7 +44,6 @@ async function device(t: Test, sensor: Record<string, unknown> & { driver: strin
   const file = join(folder, 'value')
   await writeFile(file, rest)
   const bundle = await tinyBundle()
-  const host = { clock: systemClock, log: silentLog, signal: new AbortController().signal }
   const session = await openSession(bundle.folder, { providers: ['cpu'], cacheFolder: bundle.folder })
   const actuator = (await openDriver('actuator', 'fake', {}, host)) as FakeActuator
   const runtime = new Runtime({
@@ -55,4 +77,54 @@ t.test('a numeric stop source at 0 stops nothing, neither at the start nor when 
   await set('0')
   await systemClock.sleep(300)
   t.equal(actuator.stoppedAt.length, 1, 'when it goes back')
+})
+
+t.test('the button stops the actuators while a model still loads, and after', async t => {
+  await using folder = await Folder.make()
+  const gpio = join(folder.path, 'value')
+  await writeFile(gpio, '0')
+  const { actuator, opening, load } = await loading(t, { stop: { driver: 'button', intervalMs: 20, gpio } })
+  await systemClock.sleep(100)
+  t.equal(actuator.stoppedAt.length, 0, 'not yet')
+  for (const times of [1, 2]) {
+    await writeFileAtomic(gpio, '1')
+    t.ok(await until(() => actuator.stoppedAt.length === times, 3_000), 'it is stopped')
+    await writeFileAtomic(gpio, '0')
+    await systemClock.sleep(100)
+    if (times === 1) load(new ScriptedModel(() => ({})))
+    await opening
+  }
+})
+
+t.test('what a sensor told while the model loaded is told to the model', async t => {
+  await using folder = await Folder.make()
+  const path = join(folder.path, 'door')
+  await writeFile(path, 'shut')
+  const { opening, load } = await loading(t, { door: { driver: 'file', intervalMs: 20, path } })
+  await systemClock.sleep(100)
+  await writeFileAtomic(path, 'open')
+  await systemClock.sleep(300)
+  const model = new ScriptedModel(() => ({}))
+  load(model)
+  await opening
+  t.same(model.told, ['door open'], 'the newest, once')
+})
+
+t.test('SIGUSR2 stops the actuators of a `parley run` whose model cannot load, and SIGTERM ends it', async t => {
+  await using folder = await Folder.make()
+  const touched = join(folder.path, 'stopped')
+  await writeFile(join(folder.path, 'run.toml'), `[microphone]\ndriver = "fake"\nscript = [{ ms = 60000 }]\n[speaker]\ndriver = "null"\n[actuator]\ndriver = "command"\ncalls = {}\nstop = ["touch", "${touched}"]\n`)
+  const voice = spawn(process.execPath, [MAIN, 'run', '--config', 'run.toml'], { cwd: folder.path, stdio: 'ignore' })
+  t.teardown(() => void voice.kill('SIGKILL'))
+  // Not before it runs its own program: its parent waits for that.
+  const engineOf = (): number | undefined => readFileSync(`/proc/${voice.pid}/task/${voice.pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number).find(pid => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('child.js'))
+  t.ok(await until(() => engineOf() !== undefined, 10_000), 'the process for the model is there')
+  const engine = engineOf() as number
+  process.kill(engine, 'SIGSTOP')
+  voice.kill('SIGUSR2')
+  t.ok(await until(() => existsSync(touched), 20_000), 'it is stopped')
+  voice.kill('SIGTERM')
+  t.ok(await until(() => voice.exitCode !== null, 2_000), 'it ends in time')
+  t.equal(voice.exitCode, 0)
+  t.notOk(existsSync(`/proc/${engine}`), 'no process is left')
 })
