@@ -41,13 +41,14 @@ export async function openSession(bundle: string | Bundle, options: OpenOptions 
   }
 }
 
-async function openOn(loaded: Bundle, options: OpenOptions, refused: readonly Refusal[]): Promise<EngineSession> {
+/** Down the ladder until one answers the golden utterance. `make`: replaced in tests, which have one provider only. */
+export async function openOn(loaded: Bundle, options: OpenOptions, refused: readonly Refusal[], make = (...of: ConstructorParameters<typeof EngineSession>): EngineSession => new EngineSession(...of)): Promise<EngineSession> {
   const cache = options.cacheFolder ?? cacheFolder()
   const factFolder = join(cache, 'facts')
   let spec = stepSpecOf(loaded, { ...options, graphFolder: join(cache, 'graphs'), ...(options.keepFacts !== false && { factFolder }) })
   const failed: Refusal[] = [...refused]
   for (;;) {
-    const session = new EngineSession(spec, options, failed)
+    const session = make(spec, options, failed)
     try {
       await session.open(options.signal)
       if (options.selfTest === 'never') return session

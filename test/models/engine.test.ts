@@ -3,8 +3,9 @@ import t from 'tap'
 import type { Bundle } from '../../models/bundle/index.js'
 import { loadBundle } from '../../models/bundle/index.js'
 import { EngineSession, openSession, type OpenOptions } from '../../models/engine/index.js'
+import { openOn } from '../../models/engine/open.js'
 import { stepSpecOf } from '../../models/engine/step-spec.js'
-import type { Said } from '../../models/session.js'
+import type { Said, Tick } from '../../models/session.js'
 import { tick, tinyBundle, tinyTokenizer } from './tiny-bundle.js'
 import { ATTENDED } from './tiny-graph.js'
 
@@ -225,6 +226,46 @@ t.test('a golden utterance that fails refuses the provider', async t => {
   await using wrong = await tinyBundle(manifest => { manifest.golden.expect.words.push('muffin') })
   const error = await openSession(wrong.folder, { cacheFolder: wrong.folder, selfTest: 'always', providers: ['cpu'] }).then(() => undefined, (e: Error) => e)
   t.match(error, { code: 'golden-failed', message: /the word muffin/ })
+})
+
+t.test('a provider that answers the golden utterance wrong is a refused rung: its process is ended, and the next one talks', async t => {
+  /** What a broken GPU would be: it loads, it runs, and what it says is nothing. */
+  class Wrong extends EngineSession {
+    override get provider(): string {
+      return 'cuda'
+    }
+
+    override async step(of: Tick): Promise<Said> {
+      return { ...(await super.step(of)), text: '', speech: undefined }
+    }
+  }
+  const pids: (number | undefined)[] = []
+  await using session = await openOn(bundle, { cacheFolder: tiny.folder, providers: ['cuda', 'cpu'] }, [], (spec, options, refused) => {
+    if (pids.length > 0) return new EngineSession(spec, options, refused)
+    const wrong = new Wrong({ ...spec, rungs: spec.rungs.slice(1) }, { ...options, onRespawn: () => t.fail('it was started again') })
+    void until(() => wrong.pid !== undefined).then(() => pids.push(wrong.pid))
+    return wrong
+  })
+  t.equal(session.provider, 'cpu')
+  t.match(session.refusals, [{ provider: 'cuda', reason: /the golden utterance failed on cuda: the word hello/ }])
+  t.equal(pids.length, 1)
+  t.notOk(alive(pids[0]), 'the first one is gone')
+  t.match((await session.step(tick(0))).text, '')
+})
+
+t.test('an opening that is broken off leaves no process, and no other provider is tried', async t => {
+  const closing = new AbortController()
+  const made: EngineSession[] = []
+  const opening = openOn(bundle, { cacheFolder: tiny.folder, providers: ['cuda', 'cpu'], signal: closing.signal }, [], (...of) => {
+    made.push(new EngineSession(...of))
+    return made[0] as EngineSession
+  })
+  await until(() => made[0]?.pid !== undefined)
+  const pid = made[0]?.pid
+  closing.abort(new Error('nobody needs it any more'))
+  await t.rejects(opening, { message: 'nobody needs it any more' })
+  await until(() => !alive(pid))
+  t.equal(made.length, 1)
 })
 
 t.test('a child that does not load in its time is given up', async t => {

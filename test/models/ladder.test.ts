@@ -3,8 +3,10 @@ import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { openInProcess } from '../../models/engine/index.js'
-import { climb, onnxruntime, parseProfile, placement, type Backend, type GraphSession, type Provider } from '../../models/ladder/index.js'
+import { loadBundle } from '../../models/bundle/index.js'
+import { goldenSound, openInProcess } from '../../models/engine/index.js'
+import { PROVIDERS, climb, onnxruntime, parseProfile, placement, type Backend, type GraphSession, type Provider } from '../../models/ladder/index.js'
+import { sessionOptions } from '../../models/ladder/onnxruntime.js'
 import { configSchema } from '../../runtime/config/schema.js'
 import { placements, strayFindings } from '../../runtime/doctor/model-checks.js'
 import { tick, tinyBundle } from './tiny-bundle.js'
@@ -117,6 +119,33 @@ t.test('a graph that does not fit the manifest is refused on that provider alone
 t.test('when no provider can, the error holds every reason', async t => {
   await t.rejects(open(machine({ tensorrt: 'load', cuda: 'run', cpu: 'load' })), { code: 'no-provider', message: /tensorrt: tensorrt library.*cuda: cuda out of memory.*cpu: cpu library/ })
   await t.rejects(climb([], async () => 1), { code: 'no-provider', message: /no graph for the providers/ })
+})
+
+t.test('a tick is one run of the graph, silent or spoken', async t => {
+  let runs = 0
+  const counting: Backend = {
+    ...machine({}),
+    create: async (...of) => {
+      const real = await onnxruntime.create(...of)
+      return { inputs: real.inputs, outputs: real.outputs, run: feeds => { runs++; return real.run(feeds) }, endProfiling: () => real.endProfiling(), release: () => real.release() }
+    },
+  }
+  await using session = await openInProcess(bundle.folder, { backend: counting, cacheFolder: bundle.folder, providers: ['cpu'] })
+  const question = await goldenSound(await loadBundle(bundle.folder), session.inputRate)
+  let spoken = 0
+  for (let n = 0; n < 40; n++) {
+    const before = runs
+    const audio = new Float32Array(session.tickSamples)
+    audio.set(question.subarray(n * session.tickSamples, (n + 1) * session.tickSamples))
+    if ((await session.step({ at: n * 80, audio })).speech) spoken++
+    t.equal(runs - before, 1)
+  }
+  t.ok(spoken > 0 && spoken < 40, `${spoken} of 40 were spoken`)
+})
+
+t.test('every provider multiplies signed by signed exactly, where the processor would saturate', t => {
+  for (const provider of PROVIDERS) t.match(sessionOptions(provider).extra, { session: { x64quantprecision: '1' } })
+  t.end()
 })
 
 t.test('this package has no GPU libraries, and says so', async t => {
