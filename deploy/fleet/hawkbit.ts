@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ParleyError } from '../../base/errors.js'
+import { ask, collect, type Access } from '../update/http.js'
 import { openUrl, type Opened, type Source } from '../update/source.js'
 
 /**
@@ -44,9 +45,13 @@ export interface HawkbitSettings {
   readonly url: string
   readonly token: string
   readonly tokenKind?: 'TargetToken' | 'GatewayToken'
+  /** PEM file of the authorities that are trusted, in place of the public ones. */
+  readonly ca?: string
 }
 
 const LIMIT_MS = 30_000
+/** An action lists its files with about 1 kB each. */
+const LIMIT_BYTES = 4_000_000
 
 export class Hawkbit {
   readonly #settings: HawkbitSettings
@@ -68,7 +73,7 @@ export class Hawkbit {
     if (what.download === 'skip') return { sleepMs }
     const files = new Map(what.chunks.flatMap(c => c.artifacts).map(a => [a.filename, a._links.download?.href ?? a._links['download-http']?.href]))
     const mayInstall = what.update !== 'skip' && what.maintenanceWindow !== 'unavailable'
-    return { sleepMs, action: { id, version: what.chunks[0]?.version ?? '', mayInstall, source: new ArtifactSource(this.#settings.url, files, this.#headers()) } }
+    return { sleepMs, action: { id, version: what.chunks[0]?.version ?? '', mayInstall, source: new ArtifactSource(this.#settings.url, files, this.#access()) } }
   }
 
   async feedback(id: string, execution: Execution, finished: Finished, details: readonly string[], signal: AbortSignal, progress?: { cnt: number; of: number }): Promise<void> {
@@ -81,20 +86,40 @@ export class Hawkbit {
     await this.#json('POST', `${this.#settings.url}/cancelAction/${encodeURIComponent(id)}/feedback`, { id, status }, signal)
   }
 
-  #headers(): Record<string, string> {
-    return { authorization: `${this.#settings.tokenKind ?? 'TargetToken'} ${this.#settings.token}` }
+  #access(): Access {
+    const { tokenKind = 'TargetToken', token, ca } = this.#settings
+    return { headers: { authorization: `${tokenKind} ${token}` }, ...(ca === undefined ? {} : { ca }) }
   }
 
   async #json(method: string, url: string, body: unknown, signal: AbortSignal): Promise<unknown> {
     // The token goes to the server that it is for, wherever an answer points.
     if (new URL(url).origin !== new URL(this.#settings.url).origin) throw new ParleyError('hawkbit', `the server points to another one: ${new URL(url).origin}`)
-    const init = { method, headers: { ...this.#headers(), accept: 'application/hal+json, application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) }, ...(body === undefined ? {} : { body: JSON.stringify(body) }), signal: AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]) }
-    const response = await fetch(url, init)
-    if (response.status === 401 || response.status === 403) throw new ParleyError('hawkbit', `the hawkBit server refuses this device (${response.status})`, { hint: 'Check its token: parley provision' })
-    // 410: the action was closed already, so this answer to it is no news.
-    if (!response.ok && response.status !== 410) throw new ParleyError('hawkbit', `the hawkBit server answered ${response.status} to ${method} ${new URL(url).pathname}`)
-    const text = await response.text()
-    return text === '' || response.status === 410 ? {} : JSON.parse(text)
+    const what = `${method} ${new URL(url).pathname}`
+    const access = this.#access()
+    const headers = { ...access.headers, accept: 'application/hal+json, application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) }
+    const late = new AbortController()
+    const timer = setTimeout(() => late.abort(new ParleyError('hawkbit', `the hawkBit server did not answer ${what} in ${LIMIT_MS} ms`)), LIMIT_MS)
+    try {
+      const answer = await ask(url, { ...access, method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }), signal: AbortSignal.any([signal, late.signal]) })
+      // 410: the action was closed already, so this answer to it is no news.
+      if (answer.status >= 200 && answer.status < 300) return parsed(await collect(answer.chunks, LIMIT_BYTES, `the answer to ${what}`), what)
+      answer.drop()
+      if (answer.status === 401 || answer.status === 403) throw new ParleyError('hawkbit', `the hawkBit server refuses this device (${answer.status})`, { hint: 'Check its token: parley provision' })
+      if (answer.status !== 410) throw new ParleyError('hawkbit', `the hawkBit server answered ${answer.status} to ${what}`)
+      return {}
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+function parsed(text: Buffer, what: string): unknown {
+  if (text.length === 0) return {}
+  try {
+    return JSON.parse(text.toString('utf8'))
+  } catch {
+    // Its own error quotes what was said.
+    throw new ParleyError('hawkbit', `the hawkBit server answered ${what} with what is no JSON`)
   }
 }
 
@@ -104,19 +129,20 @@ export const artifactName = (path: string): string => path.replaceAll('/', '__')
 class ArtifactSource implements Source {
   readonly name: string
   readonly #files: ReadonlyMap<string, string | undefined>
-  readonly #headers: Readonly<Record<string, string>>
+  readonly #access: Access
 
-  constructor(name: string, files: ReadonlyMap<string, string | undefined>, headers: Readonly<Record<string, string>>) {
+  constructor(name: string, files: ReadonlyMap<string, string | undefined>, access: Access) {
     this.name = name
     this.#files = files
-    this.#headers = headers
+    this.#access = access
   }
 
   async open(path: string, from: number, signal: AbortSignal): Promise<Opened> {
     const url = this.#files.get(artifactName(path))
     if (url === undefined) throw new ParleyError('update-missing', `the hawkBit action has no file ${artifactName(path)}`)
+    const { headers, ...trust } = this.#access
     const own = new URL(url).origin === new URL(this.name).origin
-    return openUrl(url, from, own ? this.#headers : {}, signal)
+    return openUrl(url, from, own && headers ? { ...trust, headers } : trust, signal)
   }
 }
 

@@ -61,7 +61,7 @@ export async function updateMain(argv: readonly string[], io: Io, around: Surrou
   const { signal } = new AbortController() // systemd ends us with its own limit; every state survives that
   const permit = verb === 'roll-back' ? { check: false } : await permitOf(settings, from, around.root, io, signal)
   const place = from ?? settings.from
-  const source = permit.source ?? sourceFor(place ?? join(around.root, 'nowhere'))
+  const source = permit.source ?? sourceFor(place ?? join(around.root, 'nowhere'), authorities(settings, around.root))
   const host = new Host(around, layout, source, settings, permit, io)
   const updater = new Updater({ disk: realDisk, layout, source, clock: around.clock, settings, arch: process.arch === 'arm64' ? 'arm64' : 'x64', host, ...(around.uptime ? { uptime: around.uptime } : {}) })
   if (verb === 'roll-back') {
@@ -95,13 +95,15 @@ export async function updateMain(argv: readonly string[], io: Io, around: Surrou
   return systemCode(problem) === 'update-refused' || systemCode(problem) === 'update-tampered' ? 1 : 0
 }
 
+const authorities = ({ ca }: UpdateSettings, root: string): { ca?: string } => (ca === undefined ? {} : { ca: join(root, ca) })
+
 /** A technician with a stick needs nobody's permission. */
 async function permitOf(settings: UpdateSettings, from: string | undefined, root: string, io: Io, signal: AbortSignal): Promise<Permit> {
   if (from !== undefined) return { check: true }
   if (!settings.hawkbit) return settings.by === 'job' ? wishPermit(join(root, WISH_FILE)) : { check: true }
   const { url, tokenFile, tokenKind } = settings.hawkbit
   try {
-    const hawkbit = new Hawkbit({ url, tokenKind, token: (await readSecret(join(root, tokenFile))).toString('utf8').trim() })
+    const hawkbit = new Hawkbit({ url, tokenKind, token: (await readSecret(join(root, tokenFile))).toString('utf8').trim(), ...authorities(settings, root) })
     return await hawkbitPermit(hawkbit, { arch: process.arch, channel: settings.channel }, signal)
   } catch (error) {
     io.out(`not now: ${describe(error)}`)

@@ -6,6 +6,8 @@ const clockTime = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time of day s
 export const updateSettings = z.strictObject({
   /** Where releases come from: `https://…`, a folder, or nothing: then never. */
   from: z.string().optional(),
+  /** PEM file of the authorities of that server, or of the hawkBit server, trusted in place of the public ones. */
+  ca: z.string().regex(/^\//, 'an absolute path of a file').optional(),
   /** `job`: a release is begun only when a job of the fleet asks for it (staged rollouts). */
   by: z.enum(['timer', 'job']).default('timer'),
   /** An Eclipse hawkBit server that says when, and hands the files out instead of `from`. */

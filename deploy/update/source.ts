@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ParleyError, isMissing } from '../../base/errors.js'
+import { ask, collect, shown, type Access } from './http.js'
 
 export interface Opened {
   /** Where these bytes begin: what was asked for, or 0 when the server cannot resume. */
@@ -21,15 +22,15 @@ const STALL_MS = 30_000
 
 export class HttpSource implements Source {
   readonly name: string
-  readonly #headers: Readonly<Record<string, string>>
+  readonly #access: Access
 
-  constructor(base: string, headers: Readonly<Record<string, string>> = {}) {
+  constructor(base: string, access: Access = {}) {
     this.name = base.replace(/\/+$/, '')
-    this.#headers = headers
+    this.#access = access
   }
 
   async open(path: string, from: number, signal: AbortSignal): Promise<Opened> {
-    return openUrl(this.urlOf(path), from, this.#headers, signal)
+    return openUrl(this.urlOf(path), from, this.#access, signal)
   }
 
   urlOf(path: string): string {
@@ -37,25 +38,26 @@ export class HttpSource implements Source {
   }
 }
 
-export async function openUrl(url: string, from: number, headers: Readonly<Record<string, string>>, signal: AbortSignal, stallMs = STALL_MS): Promise<Opened> {
+export async function openUrl(url: string, from: number, { headers, ca }: Access, signal: AbortSignal, stallMs = STALL_MS): Promise<Opened> {
   const stalled = new AbortController()
-  const both = AbortSignal.any([signal, stalled.signal])
-  // `identity`: a range of a compressed body is a range of something else.
-  const asked = { ...headers, 'accept-encoding': 'identity', ...(from > 0 ? { range: `bytes=${from}-` } : {}) }
-  const watch = watchdog(stallMs, () => stalled.abort(new ParleyError('update-stalled', `${url} gave nothing for ${stallMs} ms`)))
+  const watch = watchdog(stallMs, () => stalled.abort(new ParleyError('update-stalled', `${shown(url)} gave nothing for ${stallMs} ms`)))
   try {
-    const response = await fetch(url, { headers: asked, signal: both })
-    if (response.status === 404 || response.status === 403) throw new ParleyError('update-missing', `${url} does not exist (${response.status})`)
-    // 416: nothing is left from there on; the hash decides whether it is all.
-    if (response.status === 416) return { from, chunks: (async function* () {})() }
-    if (!response.ok || !response.body) throw new ParleyError('update-http', `${url} answered ${response.status}`)
-    const range = /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')
-    const start = response.status === 206 && range ? Number(range[1]) : 0
-    return { from: start, chunks: watched(response.body, watch) }
+    const answer = await ask(url, { headers: { ...headers, ...(from > 0 ? { range: `bytes=${from}-` } : {}) }, ...(ca === undefined ? {} : { ca }), signal: AbortSignal.any([signal, stalled.signal]) })
+    const { status } = answer
+    if (status >= 200 && status < 300 && status !== 204) {
+      const range = /^bytes (\d+)-/.exec(answer.headers['content-range'] ?? '')
+      return { from: status === 206 && range ? Number(range[1]) : 0, chunks: watched(answer.chunks, watch) }
+    }
+    answer.drop()
+    if (status === 404 || status === 403) throw new ParleyError('update-missing', `${shown(url)} does not exist (${status})`)
+    if (status !== 416) throw new ParleyError('update-http', `${shown(url)} answered ${status}`)
   } catch (error) {
     watch.stop()
-    throw stalled.signal.aborted ? stalled.signal.reason : error
+    throw error
   }
+  watch.stop()
+  // 416: nothing is left from there on; the hash decides whether it is all.
+  return { from, chunks: (async function* () {})() }
 }
 
 interface Watch {
@@ -101,15 +103,8 @@ export class FolderSource implements Source {
 
 /** A small file as a whole; refuses one that is longer than it may be. */
 export async function fetchSmall(source: Source, path: string, limit: number, signal: AbortSignal): Promise<Buffer> {
-  const parts: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of (await source.open(path, 0, signal)).chunks) {
-    bytes += chunk.length
-    if (bytes > limit) throw new ParleyError('update-too-long', `${path} from ${source.name} is longer than ${limit} bytes`)
-    parts.push(chunk)
-  }
-  return Buffer.concat(parts)
+  return collect((await source.open(path, 0, signal)).chunks, limit, `${path} from ${source.name}`)
 }
 
-export const sourceFor = (place: string, headers: Readonly<Record<string, string>> = {}): Source =>
-  /^https?:\/\//.test(place) ? new HttpSource(place, headers) : new FolderSource(place.replace(/^file:\/\//, ''))
+export const sourceFor = (place: string, access: Access = {}): Source =>
+  /^https?:\/\//.test(place) ? new HttpSource(place, access) : new FolderSource(place.replace(/^file:\/\//, ''))

@@ -30,7 +30,8 @@ export class WavMicrophone implements Microphone {
   readonly #closing: AbortController
   #startAt: number | undefined
   #count = 0
-  #closed = false
+  /** Resolves when the file is closed. */
+  #closed: Promise<void> | undefined
   #lastAt: number
 
   constructor(config: Config, host: Host, reader: WavReader) {
@@ -39,6 +40,10 @@ export class WavMicrophone implements Microphone {
     this.#host = host
     this.#reader = reader
     this.#closing = childAbort(host.signal)
+    this.#closing.signal.addEventListener('abort', () => {
+      this.#closed = reader[Symbol.asyncDispose]()
+      this.#closed.catch(() => {}) // whoever closes it is told
+    }, { once: true })
     this.#lastAt = host.clock.now()
   }
 
@@ -66,7 +71,7 @@ export class WavMicrophone implements Microphone {
     const { rate } = this.#reader.format
     const resampler = new Resampler(rate, MIC_RATE)
     let rest = new Float32Array(0)
-    for (let more = true; more;) {
+    for (let more = true; more && !this.#closing.signal.aborted;) {
       const input = await this.#reader.read(Math.max(1, Math.round(rate / 50)))
       more = input.length > 0
       rest = join(rest, more ? resampler.process(input) : resampler.flush())
@@ -81,10 +86,8 @@ export class WavMicrophone implements Microphone {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
     this.#closing.abort()
-    await this.#reader[Symbol.asyncDispose]()
+    await (this.#closed ??= this.#reader[Symbol.asyncDispose]())
   }
 }
 

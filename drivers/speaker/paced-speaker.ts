@@ -37,7 +37,9 @@ export class PacedSpeaker implements Speaker {
   #turn: Turn
   #writing: Promise<void> = Promise.resolve()
   #writers = 0
-  #closed: Promise<void> | undefined
+  /** Resolves when the device is let go of. */
+  #released: Promise<void> | undefined
+  #disposed = false
   #lastTakenAt: number
   #flushes = 0
   #hangs = 0
@@ -52,6 +54,10 @@ export class PacedSpeaker implements Speaker {
     this.#turn = this.#newTurn()
     this.#lastTakenAt = host.clock.now()
     sink.onGone = () => this.#turn.line.deviceGone(host.clock.now())
+    this.#closing.signal.addEventListener('abort', () => {
+      this.#released = this.#release()
+      this.#released.catch(() => {}) // whoever closes it is told
+    }, { once: true })
   }
 
   tap(listener: PlaybackListener): () => void {
@@ -77,7 +83,7 @@ export class PacedSpeaker implements Speaker {
     this.#lostMs += turn.line.lostMs
     this.#turn = this.#newTurn()
     turn.over.abort()
-    this.#sink.silence(now)
+    if (!this.#closing.signal.aborted) this.#sink.silence(now)
     for (const listener of this.#listeners) listener.cut(now)
     this.#flushes++
     return heard
@@ -112,14 +118,19 @@ export class PacedSpeaker implements Speaker {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed ??= this.#close()
-    await this.#closed
+    const first = !this.#disposed
+    this.#disposed = true
+    this.#closing.abort()
+    if (first) this.flush()
+    await (this.#released ??= this.#release())
   }
 
-  async #close(): Promise<void> {
-    this.#closing.abort()
+  /** Silent at once; what was heard until now can still be asked for. */
+  async #release(): Promise<void> {
     const now = this.#host.clock.now()
-    this.flush()
+    this.#turn.line.deviceGone(now)
+    this.#sink.silence(now)
+    for (const listener of this.#listeners) listener.cut(now)
     await this.#sink.close(now)
   }
 

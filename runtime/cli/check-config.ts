@@ -1,3 +1,4 @@
+import { checkFiles } from '../config/files.js'
 import { checkDrivers, complaint, loadConfig } from '../config/load.js'
 import { configJsonSchema } from '../config/schema.js'
 import { hideSecrets } from '../config/secrets.js'
@@ -6,7 +7,7 @@ import { EXIT, parse, say, type Command } from './command.js'
 const help = `
 parley check-config [--config FILE] [--json] [--schema]
 
-Reads the configuration as \`parley run\` would, the drivers' sections too, and opens nothing.
+Reads the configuration as \`parley run\` would, the drivers' sections too, and the file that [update] ca names. Opens no device.
 Without --config: parley.toml here, then /etc/parley/parley.toml, then the defaults, which are complete.
 
   --json     the configuration with all its defaults (secrets hidden), or what is wrong
@@ -21,7 +22,7 @@ async function run(args: readonly string[]): Promise<number> {
     return EXIT.ok
   }
   const { config, path } = await loadConfig(values.config)
-  const wrong = await checkDrivers(config)
+  const wrong = [...(await checkDrivers(config)), ...(await checkFiles(config))]
   if (wrong.length && !values.json) throw complaint(wrong, path ?? 'the defaults')
   if (values.json) say(JSON.stringify(wrong.length ? { ok: false, path, wrong } : { ok: true, path: path ?? null, config: hideSecrets(config) }, null, 2))
   else say(`${path ?? 'no file: the defaults'}: good`)

@@ -1,6 +1,7 @@
 import { statfs, readFile } from 'node:fs/promises'
 import { availableParallelism, freemem, homedir, loadavg, totalmem } from 'node:os'
 import { findBinding } from '../../drivers/camera/opencv-binding.js'
+import { checkFiles } from '../config/files.js'
 import { checkDrivers } from '../config/load.js'
 import type { Config } from '../config/schema.js'
 import { figure, type Check } from './check.js'
@@ -37,7 +38,7 @@ export function machineChecks(config: Config, path: string | undefined): Check[]
     {
       what: 'configuration', needed: true,
       look: async () => {
-        const wrong = await checkDrivers(config)
+        const wrong = [...(await checkDrivers(config)), ...(await checkFiles(config))]
         if (wrong.length) return { state: 'fail', seen: wrong.map(w => `${w.key} = ${w.value}: expected ${w.expected}`).join('; '), mend: `edit ${path ?? 'parley.toml'}, then: parley check-config` }
         return { state: 'ok', seen: path ?? 'no file: the defaults' }
       },

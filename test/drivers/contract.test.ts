@@ -20,7 +20,10 @@ writeFileSync(join(folder, 'sys/class/power_supply/BAT0/capacity'), '80\n')
 writeFileSync(join(folder, 'sys/class/thermal/thermal_zone0/type'), 'cpu-thermal\n')
 writeFileSync(join(folder, 'sys/class/thermal/thermal_zone0/temp'), '41000\n')
 
-/** A section for each row of the table: a row without one fails, so that no new driver escapes. */
+/**
+ * What each row of the table is opened with. A row without a section is opened with its defaults, so that no new driver escapes.
+ * Microphones and speakers have tests of their own: microphone-contract.test.ts, speaker-contract.test.ts.
+ */
 const cameras: Record<string, object> = {
   ffmpeg: { source: address },
   opencv: { source: video, loop: true, presence: {} },

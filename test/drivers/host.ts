@@ -6,8 +6,8 @@ import { resample } from '../../base/resample.js'
 import { readWav } from '../../base/wav.js'
 
 /** What a driver under test is given; nothing is logged. */
-export function testHost(clock: Clock = systemClock): Host {
-  return { clock, log: pino({ level: 'silent' }), signal: new AbortController().signal }
+export function testHost(clock: Clock = systemClock, signal = new AbortController().signal): Host {
+  return { clock, log: pino({ level: 'silent' }), signal }
 }
 
 export const sleep = (ms: number): Promise<void> => systemClock.sleep(ms)
@@ -59,4 +59,20 @@ export async function children(part: string): Promise<string[]> {
     if (stat.split(') ')[1]?.split(' ')[1] === String(process.pid) && command.includes(part)) found.push(command)
   }
   return found
+}
+
+/** What is left after 5 s of the processes below this one with one of these in their command lines; returns as soon as there is none. */
+export async function leftOf(...parts: string[]): Promise<string[]> {
+  for (let waited = 0; ; waited += 20) {
+    const left = (await Promise.all(parts.map(children))).flat()
+    if (left.length === 0 || waited >= 5_000) return left
+    await sleep(20)
+  }
+}
+
+/** The files below this folder that this process has open. */
+export async function openBelow(folder: string): Promise<string[]> {
+  const { readdir, readlink } = await import('node:fs/promises')
+  const files = await Promise.all((await readdir('/proc/self/fd')).map(fd => readlink(`/proc/self/fd/${fd}`).catch(() => '')))
+  return files.filter(file => file.startsWith(`${folder}/`))
 }

@@ -1,6 +1,8 @@
 import t from 'tap'
 import { join } from 'node:path'
 import type { Host, Microphone } from '../../drivers/contract.js'
+import { withTimeout } from '../../base/abort.js'
+import { systemClock } from '../../base/clock.js'
 import type { AudioFrame } from '../../base/frames.js'
 import { writeWav } from '../../base/wav.js'
 import * as alsa from '../../drivers/microphone/alsa.js'
@@ -9,12 +11,13 @@ import * as pulse from '../../drivers/microphone/pulse.js'
 import * as wav from '../../drivers/microphone/wav.js'
 import { drivers } from '../../drivers/table.js'
 import { SoundServer } from '../../drivers/room/sound-server.js'
-import { children, quantile, sleep, testHost, tone } from './host.js'
+import { children, leftOf, openBelow, quantile, sleep, testHost, tone } from './host.js'
 
 const server = await SoundServer.start()
 server.useHere()
 t.teardown(() => server[Symbol.asyncDispose]())
-const path = join(t.testdir(), 'in.wav')
+const folder = t.testdir()
+const path = join(folder, 'in.wav')
 await writeWav(path, { rate: 48_000, samples: tone(2_000, { rate: 48_000 }) })
 
 const variants: Record<string, (host: Host) => Promise<Microphone>> = {
@@ -57,6 +60,22 @@ for (const [name, open] of Object.entries(variants)) {
     await ended
     t.same(await children('record'), [], 'no process is left')
     t.same(await children('parec'), [])
+  })
+}
+
+for (const [name, open] of Object.entries(variants)) {
+  t.test(`microphone ${name}: an abort of the host ends the frames and leaves neither a process nor an open file`, { timeout: 20_000 }, async t => {
+    const closing = new AbortController()
+    const microphone = await open(testHost(systemClock, closing.signal))
+    let frames = 0
+    const ended = (async () => {
+      for await (const _ of microphone.frames()) if (++frames === 5) closing.abort(new Error('the runtime is closing'))
+    })()
+    await withTimeout(ended, 10_000, 'the end of the frames')
+    t.ok(frames < 90, `${frames} frames: it was not the end of the recording`)
+    t.same(await leftOf('record', 'parec'), [], 'no process is left, though nobody closed it')
+    t.same(await openBelow(folder), [])
+    await microphone[Symbol.asyncDispose]()
   })
 }
 

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { join } from 'node:path'
+import { systemClock } from '../../base/clock.js'
 import type { Host, Speaker } from '../../drivers/contract.js'
 import * as fake from '../../drivers/speaker/fake.js'
 import * as nothing from '../../drivers/speaker/null.js'
@@ -8,12 +9,13 @@ import * as card from '../../drivers/speaker/speaker.js'
 import * as wav from '../../drivers/speaker/wav.js'
 import { drivers } from '../../drivers/table.js'
 import { SoundServer } from '../../drivers/room/sound-server.js'
-import { children, sleep, testHost, tone } from './host.js'
+import { children, leftOf, openBelow, sleep, testHost, tone } from './host.js'
 
 const server = await SoundServer.start({ loopback: false })
 server.useHere()
 t.teardown(() => server[Symbol.asyncDispose]())
-const path = join(t.testdir(), 'out.wav')
+const folder = t.testdir()
+const path = join(folder, 'out.wav')
 
 const variants: Record<string, (host: Host) => Promise<Speaker>> = {
   null: host => nothing.open(nothing.schema.parse({ driver: 'null' }), host),
@@ -72,6 +74,32 @@ for (const [name, open] of Object.entries(variants)) {
     await speaker[Symbol.asyncDispose]()
     await t.rejects(speaker.write(sound), { code: 'closed' })
     t.same([...(await children('pacat --playback')), ...(await children('aplay')), ...(await children('child.js'))], [])
+  })
+}
+
+for (const [name, open] of Object.entries(variants)) {
+  t.test(`speaker ${name}: an abort of the host silences it and leaves neither a process nor an open file; what was heard is still told, once`, { timeout: 20_000 }, async t => {
+    const closing = new AbortController()
+    const host = testHost(systemClock, closing.signal)
+    const speaker = await open(host)
+    const cuts: number[] = []
+    speaker.tap({ played: () => {}, cut: at => void cuts.push(at) })
+    const began = host.clock.now()
+    const writing = speaker.write(tone(2_000, { rate: speaker.rate }))
+    await sleep(250)
+    const draining = speaker.drain()
+    closing.abort(new Error('the runtime is closing'))
+    const passed = host.clock.now() - began
+    await Promise.allSettled([writing, draining]) // neither hangs
+    t.same(await leftOf('pacat --playback', 'aplay', 'child.js'), [], 'no process is left, though nobody closed it')
+    t.same(await openBelow(folder), [])
+    t.ok(cuts.length > 0, 'the echo gate is told that it is silent')
+    await t.rejects(speaker.write(tone(20, { rate: speaker.rate })), { code: 'closed' })
+    await sleep(150)
+    const heard = speaker.flush()
+    t.ok(heard > Math.min(2_000, passed) - 150 && heard < passed + 5, `${heard.toFixed(0)} ms heard of ${passed.toFixed(0)}: it sounded no longer`)
+    t.equal(speaker.flush(), 0)
+    await speaker[Symbol.asyncDispose]()
   })
 }
 

@@ -60,6 +60,7 @@ t.test('converse takes a configuration, and the bundle that it names, only when 
 })
 
 t.test('exit codes say what kind of mistake it was', async t => {
+  await writeFile(join(folder, 'no-ca.toml'), '[update]\nca = "/nowhere/ca.pem"\n')
   const cases: [number, string[], RegExp][] = [
     [2, ['sing'], /no command "sing"/],
     [2, ['converse'], /--in or --text/],
@@ -72,6 +73,7 @@ t.test('exit codes say what kind of mistake it was', async t => {
     [6, ['converse', '--text', 'hi', '--bundle', 'nowhere'], /no bundle at/],
     [3, ['converse', '--text', 'hi', '--facts', 'nowhere.toml'], /nowhere\.toml/],
     [3, ['check-config', '--config', 'nowhere.toml'], /nowhere\.toml/],
+    [3, ['check-config', '--config', 'no-ca.toml'], /update\.ca = "\/nowhere\/ca\.pem": expected .*there is no /],
     [3, ['demo', '--script', 'nowhere.toml'], /nowhere\.toml/],
   ]
   for (const [code, args, words] of cases) {

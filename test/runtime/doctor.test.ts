@@ -8,6 +8,7 @@ import { ParleyError } from '../../base/errors.js'
 import type { Finding } from '../../base/finding.js'
 import { SoundServer } from '../../drivers/room/sound-server.js'
 import { runCheck } from '../../runtime/doctor/check.js'
+import type { Placed } from '../../runtime/doctor/model-checks.js'
 import { tinyBundle } from '../models/tiny-bundle.js'
 
 t.setTimeout(120_000)
@@ -16,7 +17,7 @@ const MAIN = fileURLToPath(new URL('../../runtime/cli/main.js', import.meta.url)
 const folder = await mkdtemp(join(tmpdir(), 'parley-doctor-'))
 t.teardown(() => rm(folder, { recursive: true, force: true }))
 
-interface Report { readonly code: number; readonly ok: boolean; readonly findings: readonly { readonly state: string; readonly what: string; readonly seen: string; readonly mend?: string }[] }
+interface Report { readonly code: number; readonly ok: boolean; readonly findings: readonly { readonly state: string; readonly what: string; readonly seen: string; readonly mend?: string }[]; readonly placement?: readonly Placed[] }
 
 async function doctor(env: NodeJS.ProcessEnv, ...args: string[]): Promise<Report> {
   return new Promise((resolve, reject) => {
@@ -27,6 +28,13 @@ async function doctor(env: NodeJS.ProcessEnv, ...args: string[]): Promise<Report
         reject(new Error(`no report: ${out} ${err}`))
       }
     })
+  })
+}
+
+/** What a person reads. */
+async function printed(env: NodeJS.ProcessEnv, ...args: string[]): Promise<string> {
+  return new Promise(resolve => {
+    execFile(process.execPath, [MAIN, 'doctor', ...args], { cwd: folder, env, timeout: 60_000 }, (_, out) => resolve(out))
   })
 }
 
@@ -62,6 +70,21 @@ t.test('a bundle that is not there fails, and the report still comes whole', asy
   t.ok(report.findings.some(f => f.state === 'fail' && /nowhere/.test(f.seen)), JSON.stringify(report.findings))
   t.ok(report.findings.length > 5)
   for (const f of report.findings.filter(f => f.state !== 'ok')) t.ok(f.mend, `${f.what}: what mends it is named`)
+})
+
+t.test('--placement tells on which provider the nodes of each graph ran, or why none did, as a table and as JSON', async t => {
+  await using bundle = await tinyBundle()
+  const silent = { ...process.env, PULSE_SERVER: 'unix:/nowhere', ALSA_CONFIG_PATH: '/dev/null' }
+  await writeFile(join(folder, 'placed.toml'), '[bundle]\nproviders = ["cuda", "cpu"]\n')
+  const args = ['--placement', '--config', 'placed.toml', '--bundle', bundle.folder]
+  const { placement } = await doctor(silent, ...args)
+  t.match(placement, [{ graph: 'step', provider: 'cuda' }, { graph: 'step', provider: 'cpu', nodes: /^CPUExecutionProvider [1-9]\d*$/, strays: [] }])
+  t.match(placement?.[0]?.nodes, /^refused: .|ExecutionProvider \d+/, 'a machine without CUDA says why')
+  t.equal((await doctor(silent, ...args.slice(1))).placement, undefined, 'without the word nothing is measured')
+  const table = await printed(silent, ...args)
+  t.match(table, /^graph +asked for +ran on \(nodes\) +elsewhere *$/m)
+  const row = placement?.[1]
+  t.match(table.split('\n').filter(line => line.startsWith('step ')).at(-1)?.split(/ {2,}/), [row?.graph, row?.provider, row?.nodes, '0'])
 })
 
 t.test('a warning or a failure without what mends it cannot be written, and an error without a hint gets a step, too', async t => {
