@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { ParleyError } from '../../base/errors.js'
 import { ask, collect, type Access } from '../update/http.js'
 import { openUrl, type Opened, type Source } from '../update/source.js'
+import { sleepMs } from './poll-pace.js'
 
 /**
  * Eclipse hawkBit's Direct Device Integration API, v1 (eclipse.dev/hawkbit, REST API DDI). An existing server says *when* and
@@ -32,6 +33,7 @@ export interface Action {
   readonly source: Source
 }
 export interface Poll {
+  /** Until the server wants to be asked again, within the limits of `poll-pace.ts`. */
   readonly sleepMs: number
   readonly action?: Action
   /** The id of an action that the server takes back. */
@@ -62,18 +64,18 @@ export class Hawkbit {
 
   async poll(signal: AbortSignal, attributes: Readonly<Record<string, string>> = {}): Promise<Poll> {
     const { config, _links } = base.parse(await this.#json('GET', this.#settings.url, undefined, signal))
-    const sleepMs = millis(config.polling.sleep)
+    const next = { sleepMs: sleepMs(config.polling.sleep) }
     if (_links.configData) await this.#json('PUT', _links.configData.href, { mode: 'merge', data: attributes }, signal)
     if (_links.cancelAction) {
       const { cancelAction } = z.object({ cancelAction: z.object({ stopId: z.string() }) }).parse(await this.#json('GET', _links.cancelAction.href, undefined, signal))
-      return { sleepMs, cancelled: cancelAction.stopId }
+      return { ...next, cancelled: cancelAction.stopId }
     }
-    if (!_links.deploymentBase) return { sleepMs }
+    if (!_links.deploymentBase) return next
     const { id, deployment: what } = deployment.parse(await this.#json('GET', _links.deploymentBase.href, undefined, signal))
-    if (what.download === 'skip') return { sleepMs }
+    if (what.download === 'skip') return next
     const files = new Map(what.chunks.flatMap(c => c.artifacts).map(a => [a.filename, a._links.download?.href ?? a._links['download-http']?.href]))
     const mayInstall = what.update !== 'skip' && what.maintenanceWindow !== 'unavailable'
-    return { sleepMs, action: { id, version: what.chunks[0]?.version ?? '', mayInstall, source: new ArtifactSource(this.#settings.url, files, this.#access()) } }
+    return { ...next, action: { id, version: what.chunks[0]?.version ?? '', mayInstall, source: new ArtifactSource(this.#settings.url, files, this.#access()) } }
   }
 
   async feedback(id: string, execution: Execution, finished: Finished, details: readonly string[], signal: AbortSignal, progress?: { cnt: number; of: number }): Promise<void> {
@@ -144,12 +146,4 @@ class ArtifactSource implements Source {
     const own = new URL(url).origin === new URL(this.name).origin
     return openUrl(url, from, own && headers ? { ...trust, headers } : trust, signal)
   }
-}
-
-/** `00:05:00` */
-function millis(text: string): number {
-  const [h = 0, m = 0, s = 0] = text.split(':').map(Number)
-  const ms = ((h * 60 + m) * 60 + s) * 1_000
-  // Neither a storm of questions nor a device that is never heard of again.
-  return Number.isFinite(ms) ? Math.min(Math.max(ms, 10_000), 86_400_000) : 300_000
 }

@@ -45,6 +45,16 @@ export async function readTrial(disk: Disk, layout: Layout): Promise<Trial | und
   return found ? { release: found[1] as string, previous: found[2] as string } : undefined
 }
 
+/** Whether what `current` points at is on trial. A trial file that cannot be read counts as one: a proof too many costs a moment. */
+export async function onTrial(disk: Disk, layout: Layout): Promise<boolean> {
+  try {
+    const trial = await readTrial(disk, layout)
+    return trial ? trial.release === (await currentRelease(disk, layout)) : (await disk.stat(layout.trial)) !== undefined
+  } catch {
+    return true
+  }
+}
+
 export async function currentRelease(disk: Disk, layout: Layout): Promise<string | undefined> {
   return hashOfLink(await disk.readLink(layout.current))
 }

@@ -12,6 +12,7 @@ import { readSecret } from '../../base/secret.js'
 import { uptime, type Uptime } from '../../base/uptime.js'
 import { Hawkbit } from '../fleet/hawkbit.js'
 import { hawkbitPermit } from '../fleet/hawkbit-permit.js'
+import { PollPace } from '../fleet/poll-pace.js'
 import { isProgram, processIo, type Io } from '../io.js'
 import { dropEngines, prepareEngines } from '../jetson/prepare.js'
 import { channelPath } from '../release/main.js'
@@ -30,7 +31,8 @@ import { Trust } from './trust.js'
 import { Updater, type UpdateEvent, type UpdateHost } from './updater.js'
 
 export const updateHelp = `
-parley update advance    does what can be done now: look, fetch, stage, switch, commit or go back (the timer runs it)
+parley update advance    does what can be done now: look, fetch, stage, switch, commit or go back (the timer runs it).
+                         A hawkBit server is asked as often as it wishes; --now: at once
 parley update status     what runs, what is on trial, what was given up, what is done now and how far, as JSON
 parley update roll-back  undoes the release that is on trial
 
@@ -51,6 +53,7 @@ const saidLast = (root: string): Promise<unknown> => readJsonIfThere(join(root, 
 export async function updateMain(argv: readonly string[], io: Io, around: Surroundings = { root: deviceRoot(), clock: systemClock, restart }): Promise<number> {
   const [verb, ...rest] = argv
   const from = rest[0] === '--from' ? rest[1] : undefined
+  const now = rest[0] === '--now'
   const layout = new Layout(around.root)
   if (verb === 'status') {
     io.out(JSON.stringify({ current: await currentRelease(realDisk, layout), trial: await readTrial(realDisk, layout), journal: brief(await readJournal(realDisk, layout)), now: await saidLast(around.root) }))
@@ -59,7 +62,7 @@ export async function updateMain(argv: readonly string[], io: Io, around: Surrou
   if (verb !== 'advance' && verb !== 'roll-back') throw new ParleyError('usage', `there is no ${verb ?? 'empty command'}`, { hint: updateHelp.trim() })
   const settings = await settingsOf(around.root)
   const { signal } = new AbortController() // systemd ends us with its own limit; every state survives that
-  const permit = verb === 'roll-back' ? { check: false } : await permitOf(settings, from, around.root, io, signal)
+  const permit = verb === 'roll-back' ? { check: false } : await permitOf(settings, from, now, around, io, signal)
   const place = from ?? settings.from
   const source = permit.source ?? sourceFor(place ?? join(around.root, 'nowhere'), authorities(settings, around.root))
   const host = new Host(around, layout, source, settings, permit, io)
@@ -98,13 +101,20 @@ export async function updateMain(argv: readonly string[], io: Io, around: Surrou
 const authorities = ({ ca }: UpdateSettings, root: string): { ca?: string } => (ca === undefined ? {} : { ca: join(root, ca) })
 
 /** A technician with a stick needs nobody's permission. */
-async function permitOf(settings: UpdateSettings, from: string | undefined, root: string, io: Io, signal: AbortSignal): Promise<Permit> {
+async function permitOf(settings: UpdateSettings, from: string | undefined, now: boolean, { root, uptime: up = uptime }: Surroundings, io: Io, signal: AbortSignal): Promise<Permit> {
   if (from !== undefined) return { check: true }
   if (!settings.hawkbit) return settings.by === 'job' ? wishPermit(join(root, WISH_FILE)) : { check: true }
   const { url, tokenFile, tokenKind } = settings.hawkbit
+  const pace = new PollPace(join(root, 'run/parley-update/next-poll.json'), up)
+  const leftMs = now ? 0 : await pace.leftMs()
+  // Of what is under way the server is told with every run, and it may take that back.
+  if (leftMs > 0 && (await readJournal(realDisk, new Layout(root))).state === 'idle') {
+    io.out(`the hawkBit server wants to be asked again in ${Math.ceil(leftMs / 60_000)} min (parley update advance --now: at once)`)
+    return { check: false }
+  }
   try {
     const hawkbit = new Hawkbit({ url, tokenKind, token: (await readSecret(join(root, tokenFile))).toString('utf8').trim(), ...authorities(settings, root) })
-    return await hawkbitPermit(hawkbit, { arch: process.arch, channel: settings.channel }, signal)
+    return await hawkbitPermit(hawkbit, { arch: process.arch, channel: settings.channel }, ms => pace.rest(ms), signal)
   } catch (error) {
     io.out(`not now: ${describe(error)}`)
     return { check: false } // a trial must be judged also without the server

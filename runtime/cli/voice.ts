@@ -5,6 +5,7 @@ import { systemClock } from '../../base/clock.js'
 import { ParleyError, describe } from '../../base/errors.js'
 import { LogTail, createLog, type Logger } from '../../base/log.js'
 import type { SpareChild } from '../../models/engine/spare-child.js'
+import { openBundle } from '../compose/open-bundle.js'
 import type { Live } from '../compose/open-fleet.js'
 import { Runtime } from '../compose/runtime.js'
 import { Service } from '../compose/service.js'
@@ -14,7 +15,7 @@ import type { ConversationEvent } from '../conversation/events.js'
 import { EXIT, say, type StopSignal } from './command.js'
 import { EventFile } from './event-file.js'
 import { openModel } from './open-model.js'
-import { PACKAGE, bundlePath } from './paths.js'
+import { PACKAGE, SHIPPED_BUNDLE, bundlePath } from './paths.js'
 
 /** A restart that was asked for waits for the end of a sentence, and no longer, ms. */
 const RESTART_LIMIT_MS = 15_000
@@ -67,7 +68,7 @@ export async function voice(values: VoiceOptions, spare: SpareChild, closing: Ab
     config, log, onEvent,
     openModel: (onRespawn, signal) => {
       const bundles = values.bundle === undefined ? side?.bundles : undefined
-      return bundles ? bundles.open(own, folder => open(folder, onRespawn, signal), log, signal) : open(own, onRespawn, signal)
+      return openBundle({ shipped: SHIPPED_BUNDLE, own, bundles, onTrial: () => service.onTrial(), open: folder => open(folder, onRespawn, signal), log, signal })
     },
     ...(fleet ? { ownFacts: { facts: loaded.config.facts, onTaken: refused => fleet.device.missed('facts', describe(refused)) } } : {}),
   })

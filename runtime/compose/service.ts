@@ -1,12 +1,14 @@
 import { join } from 'node:path'
-import { readlink } from 'node:fs/promises'
 import { pause, type Clock } from '../../base/clock.js'
+import { deviceRoot } from '../../base/device-root.js'
 import { describe } from '../../base/errors.js'
 import type { Logger } from '../../base/log.js'
 import { uptimeMs } from '../../base/uptime.js'
 import { openNotifier, type Notifier } from '../../deploy/notify/notify.js'
 import { Watchdog, watchdogLimitMs, type Progress } from '../../deploy/notify/watchdog.js'
-import { Layout, hashOfLink } from '../../deploy/update/layout.js'
+import { currentRelease, onTrial } from '../../deploy/update/journal.js'
+import { Layout } from '../../deploy/update/layout.js'
+import { realDisk } from '../../deploy/update/real-disk.js'
 import { setTalking, writeStatus, type Status } from '../../deploy/update/status.js'
 
 /** While the model loads, systemd is asked for so much more, again and again; the engine has its own limit for each provider, ms. */
@@ -57,10 +59,14 @@ export class Service implements AsyncDisposable {
     return this.#folder !== undefined
   }
 
+  /** Whether an updater may still undo the release that this process is. */
+  async onTrial(): Promise<boolean> {
+    return this.judged && onTrial(realDisk, this.#layout)
+  }
+
   /** Before anything is opened. */
   async start(): Promise<void> {
-    const { layout = new Layout() } = this.#parts
-    const release = hashOfLink(await readlink(layout.current).catch(() => undefined)) // started from a clone: no release
+    const release = await currentRelease(realDisk, this.#layout).catch(() => undefined) // started from a clone: no release
     await this.#tell(release === undefined ? {} : { release })
   }
 
@@ -117,6 +123,10 @@ export class Service implements AsyncDisposable {
       }
     })
     if (lockedAt !== undefined) this.#write(path => setTalking(false, path), 'talking')
+  }
+
+  get #layout(): Layout {
+    return this.#parts.layout ?? new Layout(deviceRoot(this.#env))
   }
 
   #upMs(): number {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Test } from 'tap'
 import { systemClock } from '../../base/clock.js'
+import { uptime } from '../../base/uptime.js'
 import { build } from '../../deploy/release/build.js'
 import { channelPath } from '../../deploy/release/main.js'
 import { switchLink } from '../../deploy/update/atomic.js'
@@ -25,6 +26,10 @@ export class DeviceAndVendor {
   broker: Status['broker'] = 'reached'
   /** What its clock says. */
   wall = (): number => Date.now()
+  /** How long its machine has run. */
+  uptime = uptime
+  /** What a start of this release does; whether its self-test passes. */
+  starts = async (release: string): Promise<boolean> => this.answers || release === this.first
 
   private constructor(readonly root: string, readonly vendor: Vendor, readonly first: string) {}
 
@@ -52,10 +57,10 @@ export class DeviceAndVendor {
     return releaseHash(bytes)
   }
 
-  /** One run of the updater, as its timer makes it. */
-  async update(): Promise<number> {
+  /** One run of the updater, as its timer makes it, or with more words a technician. */
+  async update(...words: string[]): Promise<number> {
     const io = { out: (line: string) => void this.lines.push(line), wall: () => Date.now() }
-    return updateMain(['advance'], io, { root: this.root, clock: { ...systemClock, wall: () => this.wall() }, restart: () => this.#start() })
+    return updateMain(['advance', ...words], io, { root: this.root, clock: { ...systemClock, wall: () => this.wall() }, uptime: () => this.uptime(), restart: () => this.#start() })
   }
 
   async current(): Promise<string> {
@@ -64,7 +69,7 @@ export class DeviceAndVendor {
 
   async #start(): Promise<void> {
     const release = await this.current()
-    const status: Status = { release, startedAt: 0, selfTest: this.answers || release === this.first ? 'passed' : 'failed', broker: this.broker }
+    const status: Status = { release, startedAt: 0, selfTest: (await this.starts(release)) ? 'passed' : 'failed', broker: this.broker }
     await writeStatus(status, join(this.root, 'run/parley/status.json'))
   }
 }

@@ -17,6 +17,9 @@ class Server {
   action = true
   cancel = false
   mayInstall = true
+  /** How often it was asked whether there is something to do. */
+  polls = 0
+  sleep = '00:05:00'
 
   async open(t: Test, folder: () => string): Promise<string> {
     const http = createServer(async (request, response) => {
@@ -36,7 +39,8 @@ class Server {
         this.cancel = false
         return json({})
       }
-      if (path === DEVICE) return json({ config: { polling: { sleep: '00:05:00' } }, _links: this.cancel ? { cancelAction: { href: `${url}${DEVICE}/cancelAction/8` } } : this.action ? { deploymentBase: { href: `${url}${DEVICE}/deploymentBase/7` } } : {} })
+      if (path === DEVICE) this.polls++
+      if (path === DEVICE) return json({ config: { polling: { sleep: this.sleep } }, _links: this.cancel ? { cancelAction: { href: `${url}${DEVICE}/cancelAction/8` } } : this.action ? { deploymentBase: { href: `${url}${DEVICE}/deploymentBase/7` } } : {} })
       if (path === `${DEVICE}/cancelAction/8`) return json({ id: '8', cancelAction: { stopId: '7' } })
       if (path.startsWith('/file/')) return void createReadStream(join(folder(), decodeURIComponent(path.slice('/file/'.length)).replaceAll('__', '/'))).pipe(response)
       const names = (await readdir(folder(), { recursive: true, withFileTypes: true })).filter(e => e.isFile()).map(e => join(e.parentPath, e.name).slice(folder().length).replace(/^\//, ''))
@@ -116,7 +120,50 @@ t.test('without an action nothing is begun, and without the server a device goes
   await d.update()
   t.equal(d.lines.at(-1), 'idle')
   await writeFile(join(d.root, 'etc/parley/token'), 'wrong')
-  t.equal(await d.update(), 0)
+  t.equal(await d.update('--now'), 0)
   t.match(d.lines.join('\n'), /not now: the hawkBit server refuses this device/)
   t.equal(await d.current(), d.first)
+})
+
+t.test('a server with nothing to do is asked again after the time that it names, whatever the clock says; a technician asks at once, and a start of the machine does too', async t => {
+  const { server, d } = await device(t)
+  let [boot, ms] = ['one', 1_000]
+  d.uptime = () => ({ boot, ms })
+  server.action = false
+  server.sleep = '02:00:00'
+  await d.update()
+  t.equal(server.polls, 1)
+  d.wall = () => Date.now() + 365 * 86_400_000
+  ms += 2 * 3_600_000 - 1
+  t.equal(await d.update(), 0)
+  t.equal(server.polls, 1)
+  t.match(d.lines.join('\n'), /asked again in 1 min.*--now/)
+  t.equal(d.lines.at(-1), 'idle')
+  await d.update('--now')
+  t.equal(server.polls, 2)
+  ms += 2 * 3_600_000
+  await d.update()
+  t.equal(server.polls, 3)
+  ms = 5
+  boot = 'two'
+  await d.update()
+  t.equal(server.polls, 4)
+})
+
+t.test('an action is told of with every run, however seldom the server wants to be asked', async t => {
+  const { server, d } = await device(t)
+  server.sleep = '23:00:00'
+  server.action = false
+  await d.update()
+  server.action = true
+  server.mayInstall = false
+  await d.publish(2)
+  await d.update()
+  t.same(server.feedback, [], 'it has not asked yet')
+  await d.update('--now')
+  await d.update()
+  t.equal(server.feedback.length, 2)
+  server.mayInstall = true
+  await d.update()
+  t.match(server.feedback.at(-1), { execution: 'closed', finished: 'success' })
 })

@@ -1,7 +1,10 @@
+import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Hawkbit, artifactName } from '../../deploy/fleet/hawkbit.js'
+import { PollPace, sleepMs } from '../../deploy/fleet/poll-pace.js'
 import { fetchSmall } from '../../deploy/update/source.js'
 
 const { signal } = new AbortController()
@@ -80,4 +83,21 @@ t.test('the token is not sent to another server', async t => {
 t.test('a refused token says what to check; a closed action is no error', async t => {
   await t.rejects((await server(t, { status: 401 })).hawkbit.poll(signal), { code: 'hawkbit', hint: /token/ })
   await (await server(t, { status: 410 })).hawkbit.feedback('7', 'closed', 'success', [], signal)
+})
+
+t.test('the time between two questions is at least half a minute and at most a day; what cannot be read is five minutes', t => {
+  for (const [text, ms] of [['00:00:01', 30_000], ['00:00:30', 30_000], ['12:00:00', 43_200_000], ['99:00:00', 86_400_000], ['', 300_000], ['soon', 300_000], ['-1:00:00', 300_000]] as const) t.equal(sleepMs(text), ms, text)
+  t.end()
+})
+
+t.test('what was kept and makes no sense does not hold a question back', async t => {
+  const path = join(t.testdir(), 'next-poll.json')
+  const pace = new PollPace(path, () => ({ boot: 'one', ms: 1_000 }))
+  for (const text of ['', 'torn{', '{"boot":"one","atMs":"soon"}', '{"boot":"one","atMs":1e12}', '{"boot":"two","atMs":60000}', '{"boot":"one","atMs":500}']) {
+    await writeFile(path, text)
+    t.equal(await pace.leftMs(), 0, text)
+  }
+  await pace.rest(60_000)
+  t.equal(await pace.leftMs(), 60_000)
+  await new PollPace(join(path, 'no/folder'), () => ({ boot: 'one', ms: 0 })).rest(1) // a disk that refuses is no failure
 })

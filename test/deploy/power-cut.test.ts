@@ -1,38 +1,42 @@
 import t from 'tap'
 import { ManualClock } from '../../base/clock.js'
+import { systemCode } from '../../base/errors.js'
 import { writeAtomic, switchLink } from '../../deploy/update/atomic.js'
 import { currentRelease, readJournal } from '../../deploy/update/journal.js'
 import { Layout, linkTo } from '../../deploy/update/layout.js'
 import { updateSettings, type Observation } from '../../deploy/update/policy.js'
 import { Updater, type UpdateHost } from '../../deploy/update/updater.js'
-import { MemorySource, makeRelease, type Made } from './kit.js'
+import { makeRelease, type Made } from './kit.js'
+import { SignedTrust, signedStates } from './signed-states.js'
 import { PowerCut, SimDisk, seeded } from './sim-disk.js'
+import { DAY } from './tuf-kit.js'
 import { guard } from './guard-model.js'
 
 /** At least so many lives, and up to so many while the time lasts. */
 const LEAST = 1_000
 const RUNS = Number(process.env['PARLEY_KILL_RUNS'] ?? 3_000)
-const TIME_MS = process.env['PARLEY_KILL_RUNS'] === undefined ? 60_000 : Infinity
-// A loaded machine needs some 100 ms for a life, an idle one 5.
+const TIME_MS = process.env['PARLEY_KILL_RUNS'] === undefined ? 40_000 : Infinity
+// With real signatures a life takes some 30 ms of an idle machine, several times that of a loaded one.
 t.setTimeout(800_000)
 const layout = new Layout('/')
+const START = Date.UTC(2026, 0, 1)
 const settings = updateSettings.parse({ quietMinutes: 0, reserveMegabytes: 0 })
 const OWN = { '/etc/parley/parley.toml': 'volume = 40\n', '/var/lib/parley/facts.json': '{"cafe":"left"}', '/var/lib/parley/telemetry/seg-1': 'events' }
 
 type Fate = 'good' | 'bad-answer' | 'crashes'
 
-/** A device with the old release, and a source with the new one. */
+/** A device with the old release, and a server with the new one, signed. */
 class Device {
   readonly disk: SimDisk
-  readonly clock = new ManualClock(Date.UTC(2026, 0, 1))
-  readonly source: MemorySource
+  readonly clock = new ManualClock(START)
+  readonly trust: SignedTrust
   #crashed = 0
   /** Starts of the new release while it was on trial. */
   trialStarts = 0
 
   constructor(readonly old: Made, readonly next: Made, readonly fate: Fate, random: () => number) {
     this.disk = new SimDisk(random)
-    this.source = new MemorySource(old, next)
+    this.trust = new SignedTrust(this.disk, layout, states, old, next)
   }
 
   async install(): Promise<void> {
@@ -41,6 +45,8 @@ class Device {
     for (const [name, content] of Object.entries(this.old.files)) await this.#put(`${layout.release(this.old.hash)}/${name}`, content)
     await switchLink(this.disk, layout.current, linkTo(this.old.hash))
     for (const [path, content] of Object.entries(OWN)) await this.#put(path, content)
+    await this.trust.manifest() // it has been looking for releases before
+    this.trust.show(1)
     this.disk.settle()
     this.disk.steps = 0
   }
@@ -63,7 +69,8 @@ class Device {
 
   get #host(): UpdateHost {
     return {
-      manifest: async () => this.next.manifest,
+      manifest: () => this.trust.manifest(),
+      stale: () => this.trust.stale(),
       prepare: async folder => this.#put(`${folder}/engine.plan`, 'built here'),
       busy: async () => false,
       restart: () => this.start(),
@@ -76,7 +83,7 @@ class Device {
   }
 
   async update(): Promise<void> {
-    const { disk, source, clock } = this
+    const { disk, trust: { source }, clock } = this
     const updater = new Updater({ disk, layout, source, host: this.#host, clock, settings, arch: 'x64' })
     await updater.advance(new AbortController().signal)
   }
@@ -86,6 +93,8 @@ class Device {
     const current = await currentRelease(this.disk, layout)
     const own = Object.entries(OWN).find(([path, content]) => this.disk.tree(path)[''] !== content)
     if (own) return `${own[0]} was lost`
+    const trust = await this.trust.broken()
+    if (trust) return trust
     if (current === this.old.hash) return differs(this.disk.tree(layout.release(current)), this.old.files, 'the old release')
     if (current !== this.next.hash) return `current points at ${current}`
     if (this.fate !== 'good' && (await this.disk.read(layout.trial)) === undefined) return 'a bad release is not on trial'
@@ -105,12 +114,24 @@ async function survive(device: Device, work: () => Promise<void>): Promise<boole
     return true
   } catch (error) {
     if (error instanceof PowerCut) return false
+    if (systemCode(error) === 'update-refused') return true // somebody showed it what is older
     throw error
   }
 }
 
 const old = await makeRelease(1, { app: { 'main.js': 'old', 'lib/a.js': 'same' }, bundle: { 'model.onnx': 'weights'.repeat(90) } })
 const next = await makeRelease(2, { app: { 'main.js': 'new', 'lib/a.js': 'same', 'lib/deep/b.js': 'more' }, bundle: { 'model.onnx': 'weights'.repeat(90) }, extra: { 'voice.bin': 'v'.repeat(2_000) } })
+
+const states = await signedStates(t, old, next, START)
+
+/** What the device meets at its next visit: news or the state of before, its clock right, or set back and known by nobody to be right. */
+function meet({ trust }: Device, random: () => number): void {
+  const index = states.indexOf(trust.shown)
+  // One time in five somebody shows what is older.
+  trust.show(random() < 0.2 ? Math.floor(random() * (index + 1)) : Math.min(states.length - 1, index + Math.floor(random() * 2)), Math.floor(random() * 6 * DAY))
+  trust.synchronised = random() < 0.7
+  if (!trust.synchronised) trust.wall = START - 5 * 365 * DAY
+}
 
 /** One device's life: up to three stops at random steps, then on to the end. */
 async function life(seed: number, steps: Readonly<Record<Fate, number>>, spoil: (disk: SimDisk) => void = () => {}): Promise<string | undefined> {
@@ -121,12 +142,13 @@ async function life(seed: number, steps: Readonly<Record<Fate, number>>, spoil: 
   spoil(device.disk)
   const stops = 1 + Math.floor(random() * 3)
   for (let i = 0; i < stops; i++) {
+    meet(device, random)
     device.disk.stopAfter(Math.floor(random() * steps[fate]))
     const finished = await survive(device, () => device.update())
     device.disk.restart(random() < 0.5 ? 'kill' : 'cut')
     const wrong = await device.broken()
     if (wrong) return `${wrong} (${fate}, stop ${i})`
-    if (finished) break
+    if (finished && device.trust.shown !== states[0]) break
     // After a cut the service starts first, and the start itself may be cut as well.
     device.disk.stopAfter(random() < 0.3 ? Math.floor(random() * 6) : Infinity)
     if (!(await survive(device, () => device.start()))) device.disk.restart('cut')
@@ -134,8 +156,12 @@ async function life(seed: number, steps: Readonly<Record<Fate, number>>, spoil: 
     const after = await device.broken()
     if (after) return `${after} (${fate}, start after stop ${i})`
   }
+  device.trust.show(states.length - 1)
+  device.trust.synchronised = true
   await device.start()
   for (let i = 0; i < 4; i++) await device.update()
+  const attacked = (await device.broken()) ?? (await device.trust.attacked())
+  if (attacked) return `${attacked} (${fate})`
   const line = await readJournal(device.disk, layout)
   if (line.state !== 'idle') return `it stays in ${line.state} (${fate})`
   const current = await currentRelease(device.disk, layout)
@@ -217,7 +243,7 @@ t.test('a kill at each single step and a power cut soon after: what a killed pro
 
 for (const what of ['syncFile', 'syncFolder'] as const) {
   t.test(`a disk whose ${what} does nothing is noticed: the lives above can fail`, async t => {
-    const steps = { good: 106, 'bad-answer': 126, crashes: 138 }
+    const steps = { good: 120, 'bad-answer': 140, crashes: 152 }
     for (let seed = 1; seed <= 300; seed++) {
       const wrong = await life(seed, steps, disk => void (disk[what] = async () => {})).catch(error => String(error))
       if (wrong) return t.pass(`after ${seed} lives: ${wrong}`)
