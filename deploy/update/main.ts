@@ -117,7 +117,8 @@ async function permitOf(settings: UpdateSettings, from: string | undefined, now:
     return await hawkbitPermit(hawkbit, { arch: process.arch, channel: settings.channel }, ms => pace.rest(ms), signal)
   } catch (error) {
     io.out(`not now: ${describe(error)}`)
-    return { check: false } // a trial must be judged also without the server
+    // A trial must be judged also without the server; to switch needs its permission of now.
+    return { check: false, hold: 'an answer of the hawkBit server' }
   }
 }
 

@@ -100,7 +100,7 @@ export class Updater {
     // Cut after the link moved: only if the new release speaks was it started too. If not, `switched` starts it.
     if (line.state === 'switched' && (await this.#p.host.observe()).release === line.wanted.hash) return this.#write({ ...line, state: 'trial', ...this.#beginTrial() })
     if (line.state === 'trial' && current !== line.wanted.hash) return this.#giveUp(line, await this.#flipReason())
-    if (line.state === 'trial' && !trial) return this.#write({ state: 'committed', failed: line.failed, wanted: line.wanted, from: line.from })
+    if (line.state === 'trial' && !(await disk.stat(layout.trial))) return this.#write({ state: 'committed', failed: line.failed, wanted: line.wanted, from: line.from })
     // The journal was lost while a release was on trial.
     if (line.state === 'idle' && trial && current === trial.release) return this.#adopt(trial.previous, current, line)
     return line

@@ -167,3 +167,18 @@ t.test('an action is told of with every run, however seldom the server wants to 
   await d.update()
   t.match(server.feedback.at(-1), { execution: 'closed', finished: 'success' })
 })
+
+t.test('what waits for the server\'s permission goes on waiting while the server cannot be asked', async t => {
+  const { server, d } = await device(t)
+  const next = await d.publish(2)
+  server.mayInstall = false
+  await d.update()
+  await writeFile(join(d.root, 'etc/parley/token'), 'wrong')
+  await d.update()
+  t.equal(await d.current(), d.first)
+  t.match(d.lines.at(-1), /staged: waiting for an answer of the hawkBit server/)
+  await writeFile(join(d.root, 'etc/parley/token'), 'secret')
+  server.mayInstall = true
+  await d.update()
+  t.equal(await d.current(), next)
+})

@@ -275,3 +275,13 @@ t.test('a failed self-test of another release says nothing about this one', asyn
   const settings = updateSettings.parse({})
   t.match(judge({ release: 'x', selfTest: 'failed', broker: 'reached', quietMs: 1e9, silentMs: 1e9 }, 'y', 0, settings), { do: 'wait' })
 })
+
+t.test('a trial file that cannot be read is a trial all the same: only its removal commits', async t => {
+  const d = await device({ see: { selfTest: 'pending' } })
+  t.match(await d.updater.advance(signal), { state: 'trial', waiting: 'the self-test' })
+  await writeAtomic(d.disk, layout.trial, '\0\0\0\0')
+  t.match(await d.updater.advance(signal), { state: 'trial', waiting: 'the self-test' })
+  d.seen.selfTest = 'failed'
+  await d.updater.advance(signal)
+  t.equal(await d.current(), old.hash)
+})
