@@ -1,6 +1,6 @@
 import { cp, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { describe } from '../../base/errors.js'
 import { writeFileAtomic } from '../../base/files.js'
@@ -53,7 +53,7 @@ export async function firstRelease(from: string, root: string, options: { sequen
 export async function installMain(argv: readonly string[], io: Io): Promise<number> {
   const { values } = parseArgs({ args: [...argv], options: { from: { type: 'string' }, root: { type: 'string', default: '/' }, trust: { type: 'string' }, sequence: { type: 'string', default: '1' } } })
   if (values.from === undefined) throw new Error('--from DIR is missing')
-  const hash = await firstRelease(values.from, values.root, { sequence: Number(values.sequence) })
+  const hash = await firstRelease(resolve(values.from), values.root, { sequence: Number(values.sequence) })
   if (values.trust !== undefined) await writeFileAtomic(join(values.root, 'etc/parley/root.json'), await readFile(values.trust))
   io.out(hash)
   return 0
