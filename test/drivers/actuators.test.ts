@@ -1,3 +1,4 @@
+import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -11,6 +12,55 @@ import { children, host, tempFolder, until } from './kit.js'
 const never = new AbortController().signal
 const call = (name: string, args: ToolCall['args'] = {}): ToolCall => ({ name, args })
 const open = (type: string, config: Record<string, unknown> = {}, more = {}): Promise<Actuator> => openDriver('actuator', type, config, host(more).host)
+
+const lines = (path: string): unknown[] => readFileSync(path, 'utf8').trim().split('\n').map(line => JSON.parse(line) as unknown)
+
+t.test('log with a path appends each call and each stop as a line of JSON, which is there when the call is over', async t => {
+  const path = join(tempFolder(), 'acts.jsonl')
+  writeFileSync(path, '{"name":"before"}\n')
+  const actuator = await open('log', { path })
+  await actuator.act(call('move', { direction: 'forward', metres: 2 }), never)
+  t.match(lines(path), [{ name: 'before' }, { name: 'move', args: { direction: 'forward', metres: 2 }, at: Number }])
+  actuator.stop()
+  t.match(lines(path)[2], { name: 'stop', at: Number }, 'a stop is there in the same call')
+  await actuator[Symbol.asyncDispose]()
+  t.doesNotThrow(() => actuator.stop())
+  t.equal(lines(path).length, 3, 'a closed one writes no more')
+})
+
+t.test('a log that is full begins anew and keeps one older file, and no line is lost or torn between them', async t => {
+  const path = join(tempFolder(), 'acts.jsonl')
+  await using actuator = await open('log', { path, mostBytes: 1_024 })
+  for (let n = 0; n < 60; n++) {
+    await actuator.act(call('goto', { n }), never)
+    t.ok(statSync(path).size <= 1_024, `${statSync(path).size} bytes`)
+    if (n % 7 === 0) actuator.stop() // also while a file changes
+  }
+  const kept = [...lines(`${path}.1`), ...lines(path)] as { name: string; args?: { n: number } }[]
+  const numbers = kept.filter(l => l.name === 'goto').map(l => l.args?.n ?? -1)
+  t.equal(numbers.at(-1), 59)
+  t.ok(numbers.length > 15 && numbers.every((n, i) => i === 0 || n === (numbers[i - 1] ?? 0) + 1), numbers.join(' '))
+  t.notOk(existsSync(`${path}.2`))
+  const { size } = statSync(path)
+  await using again = await open('log', { path, mostBytes: 1_024 })
+  await again.act(call('goto', { n: 60 }), never)
+  t.ok(statSync(path).size > size || existsSync(`${path}.1`), 'a start goes on with the file that is there')
+  t.ok(statSync(path).size <= 1_024)
+})
+
+t.test('a log whose file cannot be opened says which and what to do; one that cannot be written fails the call, not the stop', async t => {
+  const path = join(tempFolder(), 'nowhere', 'acts.jsonl')
+  await t.rejects(open('log', { path }), { code: 'bad-config', message: new RegExp(path), hint: /folder/ })
+  const pipe = join(tempFolder(), 'pipe')
+  execFileSync('mkfifo', [pipe])
+  const late = spawn('sh', ['-c', 'sleep 2; cat "$0"', pipe], { stdio: 'ignore', detached: true }) // so that a wait for a reader fails instead of hanging
+  await t.rejects(open('log', { path: pipe }), { code: 'bad-config' }, 'a pipe that nobody reads is not waited for')
+  process.kill(-(late.pid ?? 0), 'SIGKILL')
+  await using full = await open('log', { path: '/dev/full' })
+  await t.rejects(full.act(call('wave'), never), { code: 'act-not-written', message: /\/dev\/full/ })
+  t.match(full.health(), { ok: false })
+  t.doesNotThrow(() => full.stop())
+})
 
 t.test('mqtt publishes the call as JSON, with an expiry', async t => {
   const sent: [string, unknown, PublishOptions][] = []

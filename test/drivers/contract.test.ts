@@ -40,7 +40,7 @@ const sensors: Record<string, object> = {
   fake: {},
 }
 const actuators: Record<string, object> = {
-  log: {},
+  log: { path: join(folder, 'acts.jsonl') },
   mqtt: { topic: 'robot/act' },
   command: { calls: { wave: ['true'] }, stop: ['true'] },
   fake: {},
