@@ -7,7 +7,7 @@ import type { RecorderKind } from './recorder-child.js'
 export const schema = z.strictObject({
   driver: z.literal('alsa'),
   name: z.string().min(1).default('microphone'),
-  /** ALSA's name; stable across replugging is `plughw:CARD=Name,DEV=0` (`arecord -L`), a card's number is not. */
+  /** ALSA's name; stable across replugging is `plughw:CARD=Name,DEV=0` (`arecord -L`), a card's number is not. Undefined: the card that the runtime finds (runtime/compose/sound-card.ts). */
   device: z.string().regex(/^[\w][\w.:=,@+-]*$/, 'an ALSA name of `arecord -L`').optional(),
   /** How much sound is kept for a slow consumer, ms; the oldest is dropped and counted. */
   queueMs: z.number().int().min(40).max(10_000).default(2_000),

@@ -15,7 +15,7 @@ export const schema = z.strictObject({
   /** Hz of what is written to it; the device converts. */
   rate: z.number().int().min(8_000).max(192_000).default(16_000),
   channels: z.union([z.literal(1), z.literal(2)]).default(1),
-  /** ALSA's name, stable as `plughw:CARD=Name,DEV=0` (`aplay -L`), or the default device. */
+  /** ALSA's name, stable as `plughw:CARD=Name,DEV=0` (`aplay -L`); a card's number is not. Undefined: the card that the runtime finds (runtime/compose/sound-card.ts). */
   device: z.string().regex(/^[\w][\w.:=,@+-]*$/, 'an ALSA name of `aplay -L`').optional(),
 })
 export type Config = z.infer<typeof schema>

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
@@ -27,8 +28,8 @@ export async function soundServer(): Promise<string | undefined> {
 }
 
 /** Whether the kernel has any sound card. */
-export async function hasSoundCard(): Promise<boolean> {
-  const cards = await readFile('/proc/asound/cards', 'utf8').catch(() => '')
+export async function hasSoundCard(root = '/'): Promise<boolean> {
+  const cards = await readFile(join(root, 'proc/asound/cards'), 'utf8').catch(() => '')
   return /^\s*\d+ \[/m.test(cards)
 }
 
