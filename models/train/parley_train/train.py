@@ -17,6 +17,7 @@ from torch import distributed as dist
 from torch.nn import functional as F
 
 from .codec import BOOKS, THIRDS
+from .device import compute_here, placed
 from .domain import Domain
 from .hearing import Sounds, blurred, phoneme_loss
 from .model import Pico, Size, save
@@ -63,7 +64,7 @@ def token_loss(h, target, known, logits_of, urgent: dict[int, float] = {}) -> tu
 
 
 def losses(model: Pico, batch: dict, urgent: dict[int, float], sounds: Sounds | None = None) -> dict[str, torch.Tensor]:
-    x = {k: torch.from_numpy(v) for k, v in batch.items() if k != "people"}
+    x = {k: placed(v) for k, v in batch.items() if k != "people"}
     v = model.size.vocabulary
     text, heard, codes = shifted(x["text"]), shifted(x["heard"]), shifted(x["codes"])
     text, heard = corrupted(text, 0.02, v), corrupted(heard, 0.08, v)
@@ -159,9 +160,9 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     torch.set_num_threads(args.threads)
     bfloat16()
     together = Shared(rank, args.workers, meeting)
-    seed = int(time.time()) * 8 + rank
-    torch.manual_seed(seed)
-    rng, domain, tok = random.Random(seed), Domain(), Tokenizer.load(work("tokenizer.json"))
+    device = compute_here()
+    torch.manual_seed(args.seed)
+    domain, tok = Domain(), Tokenizer.load(work("tokenizer.json"))
     composer = Composer(domain, tok, [*overheard_lines("train"), *lines_of("reading.txt")])
     names = [n for n, i in domain.intents.items() if i.get("user")]
     weights = [intent_weight(domain, n) for n in names]
@@ -169,7 +170,11 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     if path.exists():
         saved = torch.load(path, weights_only=False)
         model, step = Pico.restored(saved), saved["step"]
+    model.to(device)
     together.align(model)
+    seed = (args.seed * 1_000_003 + step) * 8 + rank  # other lines than those that the steps before had
+    torch.manual_seed(seed)
+    rng = random.Random(seed)
     optimiser = Optimiser(model, args.optimiser)
     fact = tok.ids["<fact>"]
     urgent = {tok.ids["<cut>"]: CUT_WEIGHT, **{i: STYLE_WEIGHT for t, i in tok.ids.items() if t.startswith("<style:")}}
@@ -180,8 +185,8 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
         sounds = Buckets(feed.line, fact, args.positions, rng)
         if float(model.ear.mean.abs().sum()) == 0:
             mean, scale = feed.statistics()
-            model.ear.mean.copy_(torch.from_numpy(mean))
-            model.ear.scale.copy_(torch.from_numpy(scale))
+            model.ear.mean.copy_(placed(mean))
+            model.ear.scale.copy_(placed(scale))
             for value in (model.ear.mean, model.ear.scale):
                 if args.workers > 1:
                     dist.broadcast(value, 0)
@@ -233,7 +238,8 @@ def main() -> None:
     parser.add_argument("--floor", type=float, default=0.08, help="share of the rate at the end")
     parser.add_argument("--positions", type=int, default=2000, help="facts tokens and ticks in a batch")
     parser.add_argument("--threads", type=int, default=1, help="of each worker")
-    parser.add_argument("--workers", type=int, default=2, help="processes that share the work, a batch each")
+    parser.add_argument("--workers", type=int, default=1 if torch.cuda.is_available() else 2, help="processes that share the work, a batch each")
+    parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if args.workers == 1:

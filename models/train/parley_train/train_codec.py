@@ -4,12 +4,14 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from functools import cache
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from .codec import BOOKS, FRAMES, Codec, hertz, voicing
+from .device import compute_here, placed, portable
 from .encode import trimmed
 from .paths import PROSODY_FILE, work
 from .store import RATE, Store
@@ -21,26 +23,31 @@ WHISPERED, CHIMES = 0.1, 0.02  # of the pieces
 MELS = 80
 
 
+@cache
 def mel_matrix(bins: int, bands: int) -> torch.Tensor:
     mel = lambda f: 2595 * np.log10(1 + f / 700)
     edges = 700 * (10 ** (np.linspace(mel(40), mel(RATE / 2), bands + 2) / 2595) - 1)
     f = np.arange(bins) * RATE / 2 / (bins - 1)
     up = (f[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
     down = (edges[2:] - f[:, None]) / (edges[2:] - edges[1:-1])
-    return torch.from_numpy(np.clip(np.minimum(up, down), 0, None).astype(np.float32))
+    return placed(np.clip(np.minimum(up, down), 0, None).astype(np.float32))
 
 
-MEL = mel_matrix(257, MELS)
-WINDOWS = {n: torch.hann_window(n) for n in (256, 512, 1024)}
+WINDOWS = (256, 512, 1024)  # samples
+
+
+@cache
+def window(n: int) -> torch.Tensor:
+    return torch.hann_window(n)
 
 
 def spectrum(x: torch.Tensor, n: int, hop: int) -> torch.Tensor:
-    return torch.stft(x, n, hop, window=WINDOWS[n], return_complex=True).abs().transpose(1, 2)
+    return torch.stft(x, n, hop, window=window(n), return_complex=True).abs().transpose(1, 2)
 
 
 def log_mel(x: torch.Tensor) -> torch.Tensor:
     """[B, n·HOP] -> [B, n, MELS], frame i centred at sample i·HOP."""
-    return torch.log(spectrum(x, 512, HOP)[:, :-1] @ MEL + 1e-3)
+    return torch.log(spectrum(x, 512, HOP)[:, :-1] @ mel_matrix(257, MELS) + 1e-3)
 
 
 class Voice:
@@ -76,7 +83,7 @@ class Voice:
             codes[b, :m] = c[start:start + m]
             sound[b, :m * HOP * FRAMES] = x[start * HOP * FRAMES:(start + m) * HOP * FRAMES]
             f0[b, :m * FRAMES] = p[start * FRAMES:(start + m) * FRAMES]
-        return torch.from_numpy(sound), torch.from_numpy(codes), torch.from_numpy(f0)
+        return placed(sound), placed(codes), placed(f0)
 
 
 def losses(codec: Codec, sound: torch.Tensor, codes: torch.Tensor, f0: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -106,16 +113,19 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--data", nargs="+", default=["target", "replies"])
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.set_float32_matmul_precision("medium")
-    torch.manual_seed(1)
-    rng = np.random.default_rng(int(time.time()))
-    codec, path, step = Codec(), work("codec.pt"), 0
+    device = compute_here()
+    torch.manual_seed(args.seed)
+    codec, path, step = Codec().to(device), work("codec.pt"), 0
     if path.exists():
         saved = torch.load(path)
         codec.load_state_dict(saved["codec"])
         step = saved["step"]
+    torch.manual_seed(args.seed + step)
+    rng = np.random.default_rng([args.seed, step])
     parameters = [*codec.books.parameters(), *codec.decoder.parameters()]
     optimiser = torch.optim.AdamW(parameters, args.rate, betas=(0.9, 0.98), weight_decay=0.01)
     voice, began, log = Voice(args.data), time.process_time(), open(work("logs", "codec.tsv"), "a")
@@ -151,7 +161,7 @@ def main() -> None:
 
 def save(codec: Codec, step: int) -> None:
     temp = work("codec.pt.tmp")
-    torch.save({"codec": codec.state_dict(), "step": step}, temp)
+    torch.save({"codec": portable(codec.state_dict()), "step": step}, temp)
     temp.replace(work("codec.pt"))
 
 
