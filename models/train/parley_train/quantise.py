@@ -1,6 +1,7 @@
 """fp32 step graph -> int8, calibrated on real ticks: `python -m parley_train.quantise`.
 
-`cpu`: U8 activations, S8 weights (fastest without VNNI); the listener's activations by each tick's own range. `trt`: symmetric S8 Q/DQ. Only the big matrix products are quantised: what the network learned, not the signal processing.
+`cpu`: U8 activations, S8 weights (fastest without VNNI); the listener's activations by each tick's own range. `trt`: symmetric S8 Q/DQ, the
+listener as it is: Q/DQ has one range for all ticks, with which it hears nothing (docs/adr/0054). Only the big matrix products are quantised: what the network learned, not the signal processing.
 Of the `cpu` graph the voice runs only in ticks in which it speaks.
 """
 from __future__ import annotations
@@ -78,7 +79,7 @@ def main() -> None:
     for kind, activation in (("cpu", QuantType.QUInt8), ("trt", QuantType.QInt8)):
         if kind not in args.kinds:
             continue
-        out, source, names = work(f"step.{kind}.onnx"), args.fp32, network + listener
+        out, source, names = work(f"step.{kind}.onnx"), args.fp32, network
         if kind == "cpu":  # A frame's range is its own: over all of them it is 60 times a frame's size. First these: ONNX Runtime 1.30 dies of the other order.
             source = work("step.dynamic.onnx")
             quantize_dynamic(str(args.fp32), str(source), op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8,
