@@ -4,7 +4,7 @@ import { percentile, wilson } from './statistics.js'
 export interface Figure {
   readonly key: string
   readonly title: string
-  readonly unit: '%' | 'ms' | 'an hour' | 'Hz' | 'dB'
+  readonly unit: '%' | 'ms' | 'an hour' | 'Hz' | 'dB' | 'letters/s'
   /** Undefined: not measured. */
   readonly value: number | undefined
   /** How many of `of` it stands on; hours of sound for a rate. */

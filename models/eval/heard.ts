@@ -30,6 +30,12 @@ export function lastSoundTick(said: readonly Said[], from: number): number {
   return last
 }
 
+/** How fast it speaks: letters and figures of its words a second of speech; undefined when it says nothing. */
+export function paceOf(said: readonly Said[], tickMs: number): number | undefined {
+  const seconds = (said.filter(s => s.speech).length * tickMs) / 1_000
+  return seconds === 0 ? undefined : wordsOf(said).replaceAll(' ', '').length / seconds
+}
+
 /** The replies that began. */
 export function countReplies(said: readonly Said[]): number {
   return said.filter(s => s.mark === 'begin').length

@@ -5,7 +5,7 @@ import { holdsValues, saysUnknown, wrongFacts, type Expected } from './answer.js
 import { sameCalls } from './calls.js'
 import type { Case } from './cases.js'
 import { FOCUS } from './focus.js'
-import { callsOf, firstSoundMs, soundOf, wordsOf } from './heard.js'
+import { callsOf, firstSoundMs, paceOf, soundOf, wordsOf } from './heard.js'
 import { heardOf, hearing, type Hearing } from './hearing.js'
 import { play, tickMsOf } from './play.js'
 import { styleOf } from './run-tone.js'
@@ -29,6 +29,8 @@ export interface CaseResult {
   /** The reply came to its end by itself. */
   readonly ended: boolean
   readonly speechTicks: number
+  /** Letters a second; undefined when it is silent. */
+  readonly pace: number | undefined
   readonly style: string
   /** What it wrote down of what was said, and how far off that is. */
   readonly heard: string
@@ -64,6 +66,7 @@ export function judge(item: Case, expected: Expected, said: readonly Said[], { s
     onsetMs: sound === undefined ? undefined : sound - span.endMs,
     ended: said.findLast(s => s.mark)?.mark === 'end',
     speechTicks: said.filter(s => s.speech).length,
+    pace: paceOf(said, tickMs),
     style: styleOf(said), heard, hearing: hearing(expected.said, heard),
     sounds: measureVoice(soundOf(said), rate),
   }

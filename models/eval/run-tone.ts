@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import type { OmniSession, Said } from '../session.js'
 import type { ToneCase } from './cases.js'
-import { soundOf, wordsOf } from './heard.js'
-import { play } from './play.js'
+import { paceOf, soundOf, wordsOf } from './heard.js'
+import { play, tickMsOf } from './play.js'
 import { readUtterance } from './sounds.js'
 import { measureVoice, type VoiceMeasure } from './voice-measure.js'
 
@@ -11,6 +11,8 @@ export interface ToneResult {
   /** What the model chose; `neutral` when it chose none. */
   readonly style: string
   readonly text: string
+  /** Letters a second; undefined when it is silent. */
+  readonly pace: number | undefined
   readonly sounds: VoiceMeasure | undefined
 }
 
@@ -18,7 +20,7 @@ export interface ToneResult {
 export async function runTone(session: OmniSession, folder: string, item: ToneCase, signal?: AbortSignal): Promise<ToneResult> {
   const { samples, span } = await readUtterance(join(folder, item.wav), session.inputRate)
   const said = await play(session, { facts: item.facts, samples, room: span.room }, signal)
-  return { item, style: styleOf(said), text: wordsOf(said), sounds: measureVoice(soundOf(said), session.outputRate) }
+  return { item, style: styleOf(said), text: wordsOf(said), pace: paceOf(said, tickMsOf(session)), sounds: measureVoice(soundOf(said), session.outputRate) }
 }
 
 export function styleOf(said: readonly Said[]): string {

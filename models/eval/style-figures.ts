@@ -14,17 +14,19 @@ export function toneFigures(tones: readonly ToneResult[]): Figure[] {
   })
 }
 
-/** For each style that was heard often enough: pitch, voicing and level, each the median over its replies. */
-export function styleFigures(replies: readonly { readonly style: string; readonly sounds: VoiceMeasure | undefined }[]): Figure[] {
+/** For each style that was heard often enough: pitch, voicing, level and pace, each the median over its replies. */
+export function styleFigures(replies: readonly { readonly style: string; readonly pace: number | undefined; readonly sounds: VoiceMeasure | undefined }[]): Figure[] {
   return [...new Set(replies.map(r => r.style))].sort().flatMap(style => {
-    const voices = replies.flatMap(r => (r.style === style && r.sounds ? [r.sounds] : []))
+    const own = replies.filter(r => r.style === style && r.sounds)
+    const voices = own.flatMap(r => r.sounds ?? [])
     if (voices.length < LEAST_REPLIES) return []
     const row = (key: string, title: string, unit: Figure['unit'], values: readonly number[]): Figure =>
-      ({ key: `style.${style}.${key}`, title: `its voice, ${style}: ${title}`, unit, value: percentile(values, 0.5), n: voices.length, of: 'replies' })
+      ({ key: `style.${style}.${key}`, title: `its voice, ${style}: ${title}`, unit, value: percentile(values, 0.5), n: values.length, of: 'replies' })
     return [
       row('pitch', 'pitch', 'Hz', voices.flatMap(v => v.pitch ?? [])),
       row('voiced', 'voiced share', '%', voices.map(v => 100 * v.voiced)),
       row('level', 'level', 'dB', voices.map(v => v.level)),
+      row('pace', 'pace', 'letters/s', own.flatMap(r => r.pace ?? [])),
     ]
   })
 }

@@ -44,17 +44,18 @@ t.test('answers to noise are a rate', async t => {
 })
 
 t.test('a tone of voice is answered in the style that it asks for, or not; each tone has its share', async t => {
-  const tone = (tone: string, wants: string, style: string): Results['tones'][number] => ({ item: { wav: 'a', tone, wants, voice: '', said: '', facts: [] }, style, text: '', sounds: undefined })
+  const tone = (tone: string, wants: string, style: string): Results['tones'][number] => ({ item: { wav: 'a', tone, wants, voice: '', said: '', facts: [] }, style, text: '', pace: undefined, sounds: undefined })
   const tones = [tone('whispered', 'whisper', 'whisper'), tone('whispered', 'whisper', 'neutral'), tone('shouted', 'calm', 'calm')]
   t.match(get({ tones }, 'tone.whispered'), { value: 50, n: 2, title: 'whispered to, it answers whisper' })
   t.match(get({ tones }, 'tone.shouted'), { value: 100, n: 1 })
 })
 
 t.test('how a style sounds is the median of its replies, and is not told of two', async t => {
-  const reply = (style: string, pitch: number | undefined, level: number): ReturnType<typeof resultOf> => resultOf({ style, sounds: { pitch, voiced: pitch ? 0.8 : 0, level } })
-  const cases = [reply('whisper', undefined, -40), reply('whisper', undefined, -39), reply('whisper', undefined, -38), reply('calm', 90, -30), reply('calm', 91, -30)]
+  const reply = (style: string, pitch: number | undefined, level: number, pace = 12): ReturnType<typeof resultOf> => resultOf({ style, pace, sounds: { pitch, voiced: pitch ? 0.8 : 0, level } })
+  const cases = [reply('whisper', undefined, -40), reply('whisper', undefined, -39, 10), reply('whisper', undefined, -38, 9), reply('calm', 90, -30), reply('calm', 91, -30)]
   t.match(get({ cases }, 'style.whisper.voiced'), { value: 0, n: 3 })
   t.match(get({ cases }, 'style.whisper.level'), { value: -39, unit: 'dB' })
+  t.match(get({ cases }, 'style.whisper.pace'), { value: 10, unit: 'letters/s' })
   t.equal(get({ cases }, 'style.whisper.pitch')?.value, undefined, 'a whisper has no pitch')
   t.equal(get({ cases }, 'style.calm.pitch'), undefined)
 })

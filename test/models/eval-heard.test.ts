@@ -1,5 +1,5 @@
 import t from 'tap'
-import { countReplies, firstSoundMs, lastSoundTick, soundOf } from '../../models/eval/heard.js'
+import { countReplies, firstSoundMs, lastSoundTick, paceOf, soundOf } from '../../models/eval/heard.js'
 import { ticks } from './eval-kit.js'
 
 t.test('a sound begins when its tick is over', async t => {
@@ -28,4 +28,11 @@ t.test('replies are counted where they begin', async t => {
 t.test('the sound of a reply has its pauses and nothing around it', async t => {
   t.same([...soundOf(ticks('.B.s.'))], [1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1])
   t.same([...soundOf(ticks('...'))], [])
+})
+
+t.test('its pace is of the ticks in which it speaks', t => {
+  const said = ticks('..BssE').map((tick, n) => (n === 2 ? { ...tick, text: ' it is' } : n === 4 ? { ...tick, text: ' 9' } : tick))
+  t.equal(paceOf(said, 100), 5 / 0.3)
+  t.equal(paceOf(ticks('...'), 100), undefined)
+  t.end()
 })

@@ -11,7 +11,7 @@ export function caseOf(parts: Partial<Case> = {}): Case {
 export function resultOf(parts: Partial<CaseResult> = {}): CaseResult {
   return {
     item: caseOf(), expected: { calls: [], values: [], facts: [], allowed: '', missing: false, said: '' }, focus: true, text: 'x', calls: [],
-    callsRight: true, valuesRight: true, unknown: false, wrong: [], onsetMs: 300, ended: true, speechTicks: 20, style: 'neutral', heard: '', hearing: { errors: 0, words: 0 }, sounds: undefined, ...parts,
+    callsRight: true, valuesRight: true, unknown: false, wrong: [], onsetMs: 300, ended: true, speechTicks: 20, pace: 12, style: 'neutral', heard: '', hearing: { errors: 0, words: 0 }, sounds: undefined, ...parts,
   }
 }
 
