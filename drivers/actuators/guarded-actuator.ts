@@ -35,6 +35,7 @@ export class GuardedActuator implements Actuator {
     this.#effector = effector
     this.#host = host
     this.#closing = childAbort(host.signal)
+    this.#closing.signal.addEventListener('abort', () => void this.#close().catch(() => {}), { once: true }) // whoever disposes it hears of it
     this.#lastProgressAt = host.clock.now()
   }
 
@@ -79,6 +80,10 @@ export class GuardedActuator implements Actuator {
 
   [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort()
+    return this.#close()
+  }
+
+  #close(): Promise<void> {
     return (this.#closed ??= this.#effector.close?.() ?? Promise.resolve())
   }
 

@@ -59,7 +59,9 @@ export function parseManifest(text: string, where = 'bundle.json'): Manifest {
 async function readManifest(root: string): Promise<string> {
   const path = join(root, 'bundle.json')
   try {
-    const { size } = await stat(path)
+    const info = await stat(path)
+    const { size } = info
+    if (!info.isFile()) throw new ParleyError('bundle-bad', `${path} is not a file`) // a pipe would be waited for
     if (size > MAX_MANIFEST_BYTES) throw new ParleyError('bundle-bad', `${path} has ${size} bytes; at most ${MAX_MANIFEST_BYTES}`)
     return await readFile(path, 'utf8')
   } catch (cause) {

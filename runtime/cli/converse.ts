@@ -50,8 +50,8 @@ async function run(args: readonly string[]): Promise<number> {
     if (!values.json && values.events !== '-') tellPerson(event)
   }
   const readings = readingsOf(site.readings)
-  // A model that was started anew knows the facts, but no reading.
-  const retell = (): void => { for (const { source, value } of readings) session.tell(`${source} ${value}`) }
+  // A model that was started anew knows the facts and what is measured, but no event.
+  const retell = (): void => { for (const { source, value } of readings) if (typeof value !== 'number') session.tell(`${source} ${value}`) }
   await using session = await openModel(bundlePath(values.bundle, config.bundle.path, path), config, { onRespawn: retell, onFailed: ({ code, message }) => onEvent({ at: 0, type: 'error', code, message }) })
   await converse({
     session, ...(values.in === undefined ? {} : { input: values.in }), ...(values.text === undefined ? {} : { text: values.text }),

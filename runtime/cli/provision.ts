@@ -1,6 +1,4 @@
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { systemClock } from '../../base/clock.js'
 import { ParleyError } from '../../base/errors.js'
 import { createLog } from '../../base/log.js'
@@ -17,9 +15,7 @@ import { provision } from '../fleet/provision.js'
 import { untilSignal, type Command } from './command.js'
 import { bundlePath } from './paths.js'
 import { Questions } from './questions.js'
-
-const VOICE = 'parley.service'
-const systemctl = async (...args: string[]): Promise<void> => { await promisify(execFile)('systemctl', args, { timeout: 30_000 }) }
+import { StoppedVoice } from './stopped-voice.js'
 
 const help = `${provisionHelp.trim()}
 claimFile has the claim's certificate and key in one (cat claim.pem claim.key); or they lie as /etc/parley/keys/${CLAIM.cert} and ${CLAIM.key}
@@ -36,7 +32,7 @@ async function run(args: readonly string[]): Promise<number> {
   }
   const host = { clock: systemClock, log: createLog('silent'), signal: closing.signal }
   // The voice holds the card; and it reads the new settings when it starts again.
-  await using _service = root === '/' ? await Stopped.service(VOICE) : undefined
+  await using _service = root === '/' ? await StoppedVoice.stop(line => processIo.out(line)) : undefined
   using questions = new Questions(process.stdin, process.stdout, closing.signal)
   // `return await`: both of the above must live until it is over.
   return await provisionMain(args, processIo, {
@@ -48,26 +44,6 @@ async function run(args: readonly string[]): Promise<number> {
     sound: new ProvisionSound(setup, host),
     claim: (_identity, answers) => claimed(answers, join(root, 'etc/parley/keys'), closing.signal),
   })
-}
-
-/** A service that ran, and runs again when this is over, whatever came between. */
-class Stopped implements AsyncDisposable {
-  private constructor(readonly name: string) {}
-
-  static async service(name: string): Promise<Stopped | undefined> {
-    try {
-      await systemctl('is-active', '--quiet', name)
-    } catch {
-      return undefined // it does not run, or there is no systemd
-    }
-    processIo.out(`${name} is stopped for the checks`)
-    await systemctl('stop', name)
-    return new Stopped(name)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await systemctl('start', '--no-block', this.name)
-  }
 }
 
 /** Without a claim there is nothing to be done: the owner brings the certificate himself. */

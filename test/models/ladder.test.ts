@@ -143,7 +143,7 @@ t.test('a tick is one run of the graph, silent or spoken', async t => {
   t.ok(spoken > 0 && spoken < 40, `${spoken} of 40 were spoken`)
 })
 
-t.test('every provider multiplies signed by signed exactly, where the processor would saturate', t => {
+t.test('every provider is told to multiply signed by signed exactly, where the processor would saturate', t => {
   for (const provider of PROVIDERS) t.match(sessionOptions(provider).extra, { session: { x64quantprecision: '1' } })
   t.end()
 })
