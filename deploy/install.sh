@@ -126,6 +126,15 @@ fi
 node=$(readlink -f "$node")
 "$node" -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 17) ? 0 : 1)' || missing "$("$node" -v) is too old: 20.17 or newer is needed"
 [ -f "$from/dist/deploy/install/first-release.js" ] || missing "$from is not built: npm ci && npm run build"
+# A release that is there stays current, and so does one that an update brought.
+again=$root/opt/parley/.reinstall making=yes
+if [ -L "$root/opt/parley/current" ] && [ ! -f "$again" ]; then making=no; fi
+# An installed release has both beside its app: one made of the app alone could not talk.
+if [ "$making" = yes ]; then
+  for part in node_modules models/pico; do
+    [ -d "$from/$part" ] || missing "$from has no $part: run deploy/install.sh of the vendor's tree (a built clone, or what was handed over, unpacked), not of an installed release$([ ! -f "$again" ] || echo "; to keep the release as it is: rm $again")"
+  done
+fi
 
 # --- packages
 if [ "$packages" = yes ]; then
@@ -213,14 +222,14 @@ if command -v systemd-sysusers >/dev/null 2>&1; then do_it systemd-sysusers ${ro
 else missing 'systemd-sysusers is missing: systemd is needed'; fi
 if command -v systemd-tmpfiles >/dev/null 2>&1; then do_it systemd-tmpfiles ${root:+--root="$root"} --create parley.conf; fi
 
-# --- the release; a release that is there stays current, and so does one that an update brought
+# --- the release
 if [ "$dry" = yes ]; then say "would: make a release of $from and point $root/opt/parley/current at it"
-elif [ -L "$root/opt/parley/current" ] && [ ! -f "$root/opt/parley/.reinstall" ]; then
-  say 'a release is installed already; updates replace it (or: touch /opt/parley/.reinstall and run this again)'
+elif [ "$making" = no ]; then
+  say 'a release is installed already; updates replace it (or, in the tree that it was installed from: touch /opt/parley/.reinstall and run this again)'
 else
   "$node" "$from/deploy/notify/build.mjs"
   hash=$("$node" "$from/dist/deploy/install/first-release.js" --from "$from" --root "${root:-/}")
-  rm -f "$root/opt/parley/.reinstall"
+  rm -f "$again"
   say "release: $hash"
 fi
 

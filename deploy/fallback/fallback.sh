@@ -6,6 +6,7 @@ etc=${PARLEY_ETC:-/etc/parley}
 here=$(dirname "$0")
 every_s=${PARLEY_FALLBACK_S:-60}
 run=${RUNTIME_DIRECTORY:-/run/parley-fallback}
+root=${PARLEY_ROOT:-}
 
 # Without what note-stop.sh fills it up with.
 line=$(sed 's/ *\.$//' "$state/last-failure" 2>/dev/null)
@@ -45,9 +46,44 @@ tell() {
   XDG_CONFIG_HOME=$run timeout 20 mosquitto_pub "$@" || echo 'parley: the broker was not told' >&2
 }
 
+# named KEY: what [speaker] of the owner's settings has for it; only what stands there plainly.
+named() { sed -n '/^\[speaker\]/,/^\[/p' "$etc/parley.toml" 2>/dev/null | sed -n "s/^ *$1 *= *\"\([^\"]*\)\".*/\1/p" | head -n 1; }
+
+# The card as the voice finds it (runtime/compose/sound-card.ts): our own, else a USB one, else the first that plays; HDMI outputs
+# come first, and nobody listens there. From /sys, because the unit shows no /proc/asound (ProcSubset=pid).
+card() {
+  first='' usb='' n=0
+  while [ "$n" -lt 32 ]; do # the most that the kernel has
+    folder=$root/sys/class/sound/card$n
+    set -- "$root/sys/class/sound/pcmC${n}D"*p
+    n=$((n + 1))
+    [ -e "$1" ] && id=$(cat "$folder/id" 2>/dev/null) || continue
+    [ "$id" = parleyusb ] && { echo "$id"; return; }
+    case $(readlink -f "$folder/device") in */usb[0-9]*) usb=${usb:-$id} ;; esac
+    first=${first:-$id}
+  done
+  echo "${usb:-$first}"
+}
+
+# ALSA's name of where to speak; nothing: its own default, for a sound server, for settings of the owner's, and where no card is.
+pcm() {
+  [ -z "${PARLEY_FALLBACK_PCM:-}" ] || { echo "$PARLEY_FALLBACK_PCM"; return; }
+  device=
+  # A player of a sound server has other names.
+  case $(named driver):$(named program) in speaker:*|auto:*|:*|pipe:aplay) device=$(named device) ;; esac
+  case $device in
+    hw:*) echo "plug$device"; return ;; # the card need not have the recording's rate
+    ?*) echo "$device"; return ;;
+  esac
+  [ -z "${PULSE_SERVER:-}${ALSA_CONFIG_PATH:-}" ] && [ ! -e "$root/etc/asound.conf" ] && [ ! -e "${HOME:-}/.asoundrc" ] || return 0
+  id=$(card)
+  [ -z "$id" ] || echo "plughw:CARD=$id"
+}
+
 speak() {
   command -v aplay >/dev/null 2>&1 || return 0
-  timeout 15 aplay -q ${PARLEY_FALLBACK_PCM:+-D "$PARLEY_FALLBACK_PCM"} "${PARLEY_FALLBACK_WAV:-$here/out-of-service.wav}" || echo 'parley: the recording could not be played' >&2
+  to=$(pcm)
+  timeout 15 aplay -q ${to:+-D "$to"} "${PARLEY_FALLBACK_WAV:-$here/out-of-service.wav}" || echo 'parley: the recording could not be played' >&2
 }
 
 speak

@@ -28,7 +28,7 @@ export const MENDS: Readonly<Record<string, string>> = {
   crashed: 'journalctl -u parley -b > crash.txt, for the vendor',
   'wrong-configuration': 'parley check-config',
   'missing-device': 'parley devices',
-  'damaged-bundle': 'parley doctor names the file; sudo touch /opt/parley/.reinstall && sudo deploy/install.sh',
+  'damaged-bundle': 'parley doctor names the file; in the tree that it was installed from: sudo touch /opt/parley/.reinstall && sudo deploy/install.sh',
   'model-fails': 'parley doctor: its lines model and golden utterance',
-  'broken-installation': 'sudo touch /opt/parley/.reinstall && sudo deploy/install.sh',
+  'broken-installation': 'in the tree that it was installed from: sudo touch /opt/parley/.reinstall && sudo deploy/install.sh',
 }

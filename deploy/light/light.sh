@@ -18,7 +18,12 @@ state() {
 }
 # blink ON_MS OFF_MS
 blink() { echo timer >"$led/trigger" && echo "$1" >"$led/delay_on" && echo "$2" >"$led/delay_off"; }
-steady() { echo none >"$led/trigger" && echo "$1" >"$led/brightness"; }
+# steady ON: 0 or 1. One of 255 steps is hardly seen: on is the most that this LED has.
+steady() {
+  level=$1
+  [ "$1" = 0 ] || level=$(cat "$led/max_brightness" 2>/dev/null) || level=$1
+  echo none >"$led/trigger" && echo "$level" >"$led/brightness"
+}
 show() {
   case $1 in
     well) steady 1 ;;

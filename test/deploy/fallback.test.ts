@@ -96,6 +96,55 @@ t.test('without a broker it still speaks', async t => {
   t.match(await calls(), /^aplay .*\n$/)
 })
 
+type Card = Readonly<{ id: string; on: 'pci' | 'usb'; streams: readonly string[] }>
+const HDMI: Card = { id: 'HDA', on: 'pci', streams: ['D3p', 'D7p'] }
+const USB: Card = { id: 'S510', on: 'usb', streams: ['D0p', 'D0c'] }
+const WEBCAM: Card = { id: 'C920', on: 'usb', streams: ['D0c'] }
+const OURS: Card = { ...USB, id: 'parleyusb' }
+
+/** What `/sys` shows of these cards, by their numbers, with its relative links. */
+async function sys(root: string, cards: readonly Card[]): Promise<void> {
+  const sound = join(root, 'sys/class/sound')
+  await mkdir(sound, { recursive: true })
+  for (const [n, { id, on, streams }] of cards.entries()) {
+    const parent = on === 'usb' ? `3610000.usb/usb1/1-${n}/1-${n}:1.0` : `pci0000:00/0000:00:0${n}.0`
+    const card = join(root, 'sys/devices', parent, `sound/card${n}`)
+    for (const stream of streams) await mkdir(join(card, `pcmC${n}${stream}`), { recursive: true })
+    await writeFile(join(card, 'id'), `${id}\n`)
+    await symlink('../..', join(card, 'device'))
+    for (const name of [`card${n}`, ...streams.map(stream => `card${n}/pcmC${n}${stream}`)]) await symlink(`../../devices/${parent}/sound/${name}`, join(sound, name.split('/').at(-1) ?? ''))
+  }
+}
+
+/** What `aplay` was given as its device; undefined: nothing, so that ALSA's own default plays. */
+async function spokenOn(t: Test, cards: readonly Card[], files: Readonly<Record<string, string>> = {}, env: NodeJS.ProcessEnv = {}): Promise<string | undefined> {
+  const { folder, env: common, calls } = await device(t)
+  await sys(folder, cards)
+  await mkdir(join(folder, 'etc'))
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
+  await run('sh', [join(SCRIPTS, 'fallback.sh')], { env: { ...common, PARLEY_ROOT: folder, ...env } })
+  const said = await calls()
+  t.match(said, /^aplay -q (-D \S+ )?\S+out-of-service\.wav\n$/)
+  return /-D (\S+)/.exec(said)?.[1]
+}
+
+t.test('it speaks on the card that the voice would take, not on an HDMI output that comes first', async t => {
+  t.equal(await spokenOn(t, [HDMI, USB]), 'plughw:CARD=S510')
+  t.equal(await spokenOn(t, [HDMI, WEBCAM, USB, OURS]), 'plughw:CARD=parleyusb')
+  t.equal(await spokenOn(t, [HDMI, WEBCAM]), 'plughw:CARD=HDA', 'a card that only hears is none')
+  t.equal(await spokenOn(t, [HDMI]), 'plughw:CARD=HDA')
+  t.equal(await spokenOn(t, []), undefined)
+})
+
+t.test('what was set goes before that card: the unit\'s device, the owner\'s, and his settings of ALSA', async t => {
+  const named = (...lines: string[]) => ({ 'parley.toml': ['[microphone]', 'device = "hw:9"', '[speaker]', ...lines, '[update]', 'device = "x"', ''].join('\n') })
+  t.equal(await spokenOn(t, [HDMI, USB], named('device = "plughw:CARD=HDA"'), { PARLEY_FALLBACK_PCM: 'pulse' }), 'pulse')
+  t.equal(await spokenOn(t, [HDMI, USB], named('driver = "speaker"', 'device = "hw:CARD=HDA"  # over there')), 'plughw:CARD=HDA')
+  t.equal(await spokenOn(t, [HDMI, USB], named('driver = "pipe"', 'device = "a-sink"')), 'plughw:CARD=S510', 'a name of a sound server is none of ALSA')
+  t.equal(await spokenOn(t, [HDMI, USB], named('driver = "speaker"')), 'plughw:CARD=S510')
+  t.equal(await spokenOn(t, [HDMI, USB], { 'etc/asound.conf': '' }), undefined)
+})
+
 t.test('after its time the voice is tried again, unless a person stopped the fallback', async t => {
   const { env, calls } = await device(t)
   await run('sh', [join(SCRIPTS, 'try-again.sh')], { env: { ...env, SERVICE_RESULT: 'success' } })

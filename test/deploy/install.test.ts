@@ -71,6 +71,31 @@ t.test('what an update leaves as it was is found, and running the release\'s own
   t.same(await drift(root), ['etc/systemd/system/parley-light.service'], 'one that is not there at all')
 })
 
+t.test('no release is made of an installed release, nor of a tree without a model: refused before anything is changed', { skip }, async t => {
+  const from = await sourceTree(t, '')
+  const root = await emptyRoot(t)
+  await install(from, root, '--node', process.execPath)
+  const [again, unit] = ['opt/parley/.reinstall', 'etc/systemd/system/parley-light.service'].map(name => join(root, name)) as [string, string]
+  await writeFile(again, '')
+  await writeFile(unit, 'old')
+  const before = await everything(root)
+  const current = await readlink(join(root, 'opt/parley/current'))
+  const app = join(root, 'opt/parley/current/app')
+  await t.rejects(install(app, root), { code: 4, stderr: /app has no node_modules: run deploy\/install\.sh of the vendor's tree .*, not of an installed release; to keep the release as it is: rm .*\.reinstall\n/ })
+  t.same(await everything(root), before)
+  t.equal(await readFile(unit, 'utf8'), 'old')
+  t.equal(await readlink(join(root, 'opt/parley/current')), current)
+
+  await install(from, root, '--node', process.execPath)
+  await t.rejects(stat(again), { code: 'ENOENT' }, 'the tree that it was installed from does it')
+  t.equal(await readFile(join(root, 'opt/parley/current/bundle/bundle.json'), 'utf8'), '{}')
+
+  await rm(join(from, 'models'), { recursive: true })
+  const empty = await emptyRoot(t)
+  await t.rejects(install(from, empty), { code: 4, stderr: /has no models\/pico: .*, not of an installed release\n/ })
+  t.same(await everything(empty), ['etc', 'etc/os-release'])
+})
+
 t.test('--dry-run says what it would do and does nothing', { skip }, async t => {
   const from = await sourceTree(t, '')
   const root = await emptyRoot(t)
