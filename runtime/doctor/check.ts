@@ -1,4 +1,4 @@
-import { ParleyError, describe } from '../../base/errors.js'
+import { ParleyError, describe, systemCode } from '../../base/errors.js'
 import type { Finding, Seen } from '../../base/finding.js'
 
 export interface Check {
@@ -10,6 +10,8 @@ export interface Check {
 
 /** One check may hang on a device; the others are still wanted, ms. */
 const LIMIT_MS = 20_000
+/** Much of a device is for root alone. */
+const AS_ROOT = 'sudo parley doctor'
 /** For what nobody foresaw. */
 const AGAIN = 'parley doctor once more; if it stays: dmesg | tail, journalctl -b -p err, and the vendor'
 
@@ -22,7 +24,8 @@ export async function runCheck({ what, needed, look }: Check): Promise<Finding> 
     return { what, ...(await Promise.race([look(), late])) }
   } catch (error) {
     const state = needed ? 'fail' : 'warn'
-    if (!(error instanceof ParleyError)) return { what, state, seen: oneLine(describe(error)), mend: AGAIN }
+    if (!(error instanceof ParleyError)) return { what, state, seen: oneLine(describe(error)), mend: systemCode(error) === 'EACCES' ? AS_ROOT : AGAIN }
+    if (error.code === 'config-unreadable') return { what, state, seen: oneLine(error.message), mend: AS_ROOT }
     return { what, state, seen: oneLine(error.message), mend: error.hint || AGAIN }
   } finally {
     clearTimeout(timer)
