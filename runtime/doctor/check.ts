@@ -5,6 +5,8 @@ export interface Check {
   readonly what: string
   /** Without it parley cannot do its job; otherwise its failure is a warning. */
   readonly needed: boolean
+  /** Judged without the configuration: still looked at where that one cannot be read. */
+  readonly always?: true
   look(): Promise<Seen>
 }
 

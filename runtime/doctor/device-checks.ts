@@ -36,15 +36,15 @@ const INSTALL = 'sudo sh /opt/parley/current/app/deploy/install.sh'
 /** The clock everywhere; the rest only where parley is installed. */
 export async function deviceChecks(config: Config, device: Device): Promise<Check[]> {
   const layout = new Layout(device.root)
-  const clock: Check = { what: 'clock', needed: false, look: () => clockSeen(device, layout) }
+  const clock: Check = { what: 'clock', needed: false, always: true, look: () => clockSeen(device, layout) }
   if ((await currentRelease(realDisk, layout)) === undefined) return [clock]
   return [
     clock,
     { what: 'disk', needed: false, look: () => diskSeen(config, device, layout) },
-    { what: 'service', needed: false, look: () => serviceSeen(device) },
+    { what: 'service', needed: false, always: true, look: () => serviceSeen(device) },
     { what: 'update', needed: false, look: () => updateSeen(config, device, layout) },
-    ...((await isThere(join(device.root, SCREEN))) ? [{ what: 'screen', needed: false, look: () => screenSeen(device) }] : []),
-    { what: 'installed files', needed: false, look: () => driftSeen(device) },
+    ...((await isThere(join(device.root, SCREEN))) ? [{ what: 'screen', needed: false, always: true as const, look: () => screenSeen(device) }] : []),
+    { what: 'installed files', needed: false, always: true, look: () => driftSeen(device) },
   ]
 }
 

@@ -15,7 +15,7 @@ const STEP_LIMIT_MS = 40
 export function modelChecks(config: Config, folder: string): Check[] {
   return [
     {
-      what: 'bundle', needed: true,
+      what: 'bundle', needed: true, always: true,
       look: async () => {
         const { manifest } = await loadBundle(folder, { verify: 'full' })
         const bytes = Object.values(manifest.files).reduce((sum, f) => sum + f.bytes, 0)

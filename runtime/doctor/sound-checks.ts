@@ -14,7 +14,7 @@ const FRAMES = 50
 export function soundChecks(config: Config, host: Host, echo: boolean): Check[] {
   return [
     {
-      what: 'sound system', needed: false,
+      what: 'sound system', needed: false, always: true,
       look: async () => {
         const [server, card] = await Promise.all([soundServer(), hasSoundCard()])
         if (server || card) return { state: 'ok', seen: [server, card ? 'a sound card' : ''].filter(Boolean).join(', ') }
@@ -47,7 +47,7 @@ export function soundChecks(config: Config, host: Host, echo: boolean): Check[] 
       },
     },
     {
-      what: 'echo cancellation', needed: false,
+      what: 'echo cancellation', needed: false, always: true,
       look: async () => {
         const canceller = await findEchoCanceller()
         if (!canceller) return { state: 'warn', seen: 'the sound server has no canceller; only the gate keeps our own voice out', mend: 'pactl load-module module-echo-cancel aec_method=webrtc source_name=parley_mic sink_name=parley_speaker aec_args="analog_gain_control=0 digital_gain_control=0" (until the server ends; deploy/install.sh --audio pulse makes it last)' }

@@ -72,6 +72,27 @@ t.test('a bundle that is not there fails, and the report still comes whole', asy
   for (const f of report.findings.filter(f => f.state !== 'ok')) t.ok(f.mend, `${f.what}: what mends it is named`)
 })
 
+t.test('a wrong, missing or half-written configuration is a finding, and what needs none is looked at all the same', async t => {
+  await using bundle = await tinyBundle()
+  const silent = { ...process.env, PULSE_SERVER: 'unix:/nowhere', ALSA_CONFIG_PATH: '/dev/null' }
+  await writeFile(join(folder, 'wrong.toml'), '[playout]\nleadMs = "fast"\n')
+  await writeFile(join(folder, 'half.toml'), '[playout\n')
+  for (const [file, seen, mend] of [
+    ['wrong.toml', /wrong\.toml is wrong: playout\.leadMs = "fast": expected number/, 'edit wrong.toml, then: sudo parley check-config --config wrong.toml'],
+    ['half.toml', /half\.toml is not TOML: line 1/, /^edit half\.toml/],
+    ['nowhere.toml', /cannot read nowhere\.toml/, /without --config/],
+  ] as const) {
+    const report = await doctor(silent, '--config', file, '--bundle', bundle.folder)
+    t.equal(report.code, 3, file)
+    t.equal(report.ok, false)
+    t.match(report.findings[0], { what: 'configuration', state: 'fail', seen, mend })
+    t.same(report.findings.filter(f => f.what === 'configuration').length, 1)
+    for (const what of ['Node', 'machine', 'clock', 'sound system', 'bundle']) t.ok(of(report, what), `${file}: ${what}`)
+    for (const what of ['microphone', 'speaker', 'model', 'golden utterance']) t.notOk(of(report, what), `${file}: ${what} would be judged by the defaults`)
+  }
+  t.match(await printed(silent, '--config', 'wrong.toml', '--bundle', bundle.folder), /^fail  configuration {5}wrong\.toml is wrong[^]*\n +→ edit wrong\.toml[^]*^ok    Node/m)
+})
+
 t.test('--placement tells on which provider the nodes of each graph ran, or why none did, as a table and as JSON', async t => {
   await using bundle = await tinyBundle()
   const silent = { ...process.env, PULSE_SERVER: 'unix:/nowhere', ALSA_CONFIG_PATH: '/dev/null' }
