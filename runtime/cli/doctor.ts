@@ -4,6 +4,8 @@ import { ParleyError } from '../../base/errors.js'
 import type { Finding } from '../../base/finding.js'
 import { createLog } from '../../base/log.js'
 import { LocalMachine } from '../../deploy/jetson/machine.js'
+import { currentRelease } from '../../deploy/update/journal.js'
+import { Layout } from '../../deploy/update/layout.js'
 import { realDisk } from '../../deploy/update/real-disk.js'
 import { enginesFolder } from '../compose/engine-options.js'
 import { loadConfig } from '../config/load.js'
@@ -38,8 +40,9 @@ async function run(args: readonly string[]): Promise<number> {
   const folder = bundlePath(values.bundle, config.bundle.path, path)
   const root = deviceRoot()
   const machine = new LocalMachine(root)
+  const installed = (await currentRelease(realDisk, new Layout(root))) !== undefined
   const device = { root, machine, wall: () => Date.now(), freeBytes: realDisk.freeBytes }
-  const checks: Check[] = [...machineChecks(config, path), ...(await deviceChecks(config, device)), ...(await jetsonChecks(config, machine, folder, enginesFolder(root))), ...brokerChecks(config), ...soundChecks(config, host, values.echo), ...modelChecks(config, folder)]
+  const checks: Check[] = [...machineChecks(config, path), ...(await deviceChecks(config, device)), ...(await jetsonChecks(config, machine, folder, enginesFolder(root))), ...brokerChecks(config), ...soundChecks(config, host, values.echo, installed), ...modelChecks(config, folder, installed)]
   const findings: Finding[] = error ? [await configurationRefused(error, values.config)] : []
   // One after the other: they measure times, and share devices.
   for (const check of checks.filter(c => !error || c.always)) if (!closing.signal.aborted) findings.push(await runCheck(check))

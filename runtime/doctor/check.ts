@@ -26,13 +26,14 @@ export async function runCheck({ what, needed, look }: Check): Promise<Finding> 
     return { what, ...(await Promise.race([look(), late])) }
   } catch (error) {
     const state = needed ? 'fail' : 'warn'
-    if (!(error instanceof ParleyError)) return { what, state, seen: oneLine(describe(error)), mend: systemCode(error) === 'EACCES' ? AS_ROOT : AGAIN }
-    if (error.code === 'config-unreadable') return { what, state, seen: oneLine(error.message), mend: AS_ROOT }
-    return { what, state, seen: oneLine(error.message), mend: error.hint || AGAIN }
+    if (!(error instanceof ParleyError)) return { what, state, seen: oneLine(describe(error)), mend: nextStep(error) }
+    return { what, state, seen: oneLine(error.message), mend: error.hint || nextStep(error.cause) }
   } finally {
     clearTimeout(timer)
   }
 }
+
+const nextStep = (error: unknown): string => (systemCode(error) === 'EACCES' ? AS_ROOT : AGAIN)
 
 const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim().slice(0, 300)
 
