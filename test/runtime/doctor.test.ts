@@ -9,7 +9,7 @@ import type { Finding, Seen } from '../../base/finding.js'
 import { SoundServer } from '../../drivers/room/sound-server.js'
 import { runCheck } from '../../runtime/doctor/check.js'
 import { configSchema } from '../../runtime/config/schema.js'
-import { machineSeen } from '../../runtime/doctor/machine-checks.js'
+import { configurationRefused, machineSeen } from '../../runtime/doctor/machine-checks.js'
 import { modelChecks, type Placed } from '../../runtime/doctor/model-checks.js'
 import { noCanceller, unbuiltSpeaker } from '../../runtime/doctor/sound-checks.js'
 import { tinyBundle } from '../models/tiny-bundle.js'
@@ -136,6 +136,8 @@ t.test('what is for root alone is told with sudo', async t => {
   for (const error of [refused, new ParleyError('secret-missing', 'cannot read it', { cause: refused })]) {
     t.match(await runCheck({ what: 'update', needed: false, look: () => Promise.reject(error) }), { state: 'warn', mend: 'sudo parley doctor' })
   }
+  const closed = await configurationRefused(new ParleyError('config-unreadable', '/etc/parley/parley.toml cannot be read by this user', { cause: refused, hint: 'Run it again with `sudo`.' }), undefined)
+  t.match(closed, { what: 'configuration', state: 'fail', seen: /^\/etc\/parley\/parley\.toml cannot be read by this user; what depends/, mend: 'sudo parley doctor' })
 })
 
 t.test('--placement tells on which provider the nodes of each graph ran, or why none did, as a table and as JSON', async t => {
