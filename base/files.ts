@@ -1,7 +1,7 @@
 import { open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, basename } from 'node:path'
 import { randomBytes } from 'node:crypto'
-import { isMissing } from './errors.js'
+import { isMissing, systemCode } from './errors.js'
 
 /** Replaces a file so that a power cut leaves the old or the new content, never half: temp, fsync, rename, fsync of the folder. */
 export async function writeFileAtomic(path: string, data: string | Uint8Array, mode = 0o644): Promise<void> {
@@ -43,6 +43,18 @@ export async function readJsonIfThere(path: string): Promise<unknown> {
   }
 }
 
+/** Also false where it cannot be looked at: for what can be done without. */
 export async function isThere(path: string): Promise<boolean> {
   return stat(path).then(() => true, () => false)
+}
+
+/** For what is judged by it: throws what the system said where this user may not look. */
+export async function isSurelyThere(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return true
+  } catch (error) {
+    if (isMissing(error) || systemCode(error) === 'ENOTDIR') return false
+    throw error
+  }
 }

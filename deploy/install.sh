@@ -237,12 +237,12 @@ fi
 if [ "$audio" = alsa ]; then
   say "sound: ALSA ($why), the card belongs to parley alone: shortest way, nothing resamples; other programs cannot play"
   say 'echo: no canceller but one in the device itself (a speakerphone); parley provision measures what comes back'
-  text='# Written by install.sh; yours from now on. parley check-config checks it.\n[microphone]\ndriver = "alsa"\n\n[speaker]\ndriver = "speaker"\n'
+  text='# Written by install.sh; yours from now on. sudo parley check-config checks it.\n[microphone]\ndriver = "alsa"\n\n[speaker]\ndriver = "speaker"\n'
 else
   [ "$audio" = pulse ] && name=PulseAudio late='some 10 to 30 ms are added' || name=PipeWire late='more is added than by PulseAudio'
   say "sound: a $name server of its own ($why; parley-sound.service); other programs play as well, $late"
-  say 'echo: the server has a WebRTC canceller (parley_mic, parley_speaker); parley doctor --echo measures it'
-  text='# Written by install.sh; yours from now on. parley check-config checks it.\n[microphone]\ndriver = "pulse"\n\n[speaker]\ndriver = "pipe"\n'
+  say 'echo: the server has a WebRTC canceller (parley_mic, parley_speaker); sudo parley doctor --echo measures it'
+  text='# Written by install.sh; yours from now on. sudo parley check-config checks it.\n[microphone]\ndriver = "pulse"\n\n[speaker]\ndriver = "pipe"\n'
 fi
 
 # --- settings: written once, then they are the owner's
@@ -289,4 +289,4 @@ if live; then
   do_it systemctl start --no-block parley.target
 fi
 [ "$dry" = yes ] || sync # a technician pulls the plug right after
-say "installed. Next: parley provision, then parley doctor"
+say "installed. Next: sudo parley provision, then sudo parley doctor"

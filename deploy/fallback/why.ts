@@ -26,9 +26,9 @@ export const MENDS: Readonly<Record<string, string>> = {
   'out-of-memory': 'free -m; a smaller bundle',
   'start-too-slow': 'dmesg: a slow or worn card?',
   crashed: 'journalctl -u parley -b > crash.txt, for the vendor',
-  'wrong-configuration': 'parley check-config',
+  'wrong-configuration': 'sudo parley check-config',
   'missing-device': 'parley devices',
-  'damaged-bundle': 'parley doctor names the file; in the tree that it was installed from: sudo touch /opt/parley/.reinstall && sudo deploy/install.sh',
-  'model-fails': 'parley doctor: its lines model and golden utterance',
+  'damaged-bundle': 'sudo parley doctor names the file; in the tree that it was installed from: sudo touch /opt/parley/.reinstall && sudo deploy/install.sh',
+  'model-fails': 'sudo parley doctor: its lines model and golden utterance',
   'broken-installation': 'in the tree that it was installed from: sudo touch /opt/parley/.reinstall && sudo deploy/install.sh',
 }

@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import { existsSync } from 'node:fs'
 import { TomlError, parse } from 'smol-toml'
 import { z } from 'zod'
-import { ParleyError, isMissing } from '../../base/errors.js'
+import { ParleyError, isMissing, systemCode } from '../../base/errors.js'
 import { drivers, loadDriver, type Kind } from '../../drivers/table.js'
 import { HIDDEN, isSecret } from './secrets.js'
 import { configSchema, type Config } from './schema.js'
@@ -33,10 +32,12 @@ export interface Loaded {
 const siteSchema = z.strictObject({ facts: factsSettings, readings: readingsSettings })
 export type Site = z.infer<typeof siteSchema>
 
-/** Throws `bad-config` with key, value and what was expected, one line each. */
+/**
+ * Throws `bad-config` with key, value and what was expected, one line each; `config-missing` where the named file is not there;
+ * `config-unreadable` where this user may not read it.
+ */
 export async function loadConfig(path?: string): Promise<Loaded> {
-  const found = path ?? PLACES.find(p => existsSync(p))
-  const raw = found === undefined ? {} : await readToml(found)
+  const { found, raw } = path === undefined ? await readFirst() : { found: path, raw: await readToml(path) }
   // As JSON, into which what is desired from afar is merged: TOML's dates become text.
   return { config: checked(configSchema, raw, found ?? 'the defaults'), path: found, raw: JSON.parse(JSON.stringify(raw, (_key, v: unknown) => (typeof v === 'bigint' ? Number(v) : v))) as JsonObject }
 }
@@ -91,12 +92,26 @@ export function complaint(wrong: readonly Wrong[], where: string): ParleyError {
   return new ParleyError('bad-config', `${where} is wrong:\n${lines.join('\n')}`)
 }
 
+/** Only what is not there is passed over: a file that this user may not see would else be judged as the defaults. */
+async function readFirst(): Promise<{ found: string | undefined; raw: unknown }> {
+  for (const place of PLACES) {
+    try {
+      return { found: place, raw: await readToml(place) }
+    } catch (error) {
+      if (!(error instanceof ParleyError && error.code === 'config-missing')) throw error
+    }
+  }
+  return { found: undefined, raw: {} }
+}
+
 async function readToml(path: string): Promise<unknown> {
   let text: string
   try {
     text = await readFile(path, 'utf8')
   } catch (cause) {
-    throw new ParleyError(isMissing(cause) ? 'config-missing' : 'bad-config', `cannot read ${path}`, { cause })
+    const code = systemCode(cause)
+    if (code === 'EACCES' || code === 'EPERM') throw new ParleyError('config-unreadable', `${path} cannot be read by this user`, { cause, hint: 'Run it again with `sudo`.' })
+    throw new ParleyError(isMissing(cause) || code === 'ENOTDIR' ? 'config-missing' : 'bad-config', `cannot read ${path}`, { cause })
   }
   if (text.length > MOST_BYTES) throw new ParleyError('bad-config', `${path} has ${text.length} characters; at most ${MOST_BYTES} are read`)
   try {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isThere, readJsonIfThere } from '../../base/files.js'
+import { isSurelyThere, isThere, readJsonIfThere } from '../../base/files.js'
 import type { Seen } from '../../base/finding.js'
 import { MENDS, lastFailure } from '../../deploy/fallback/why.js'
 import { drift } from '../../deploy/install/drift.js'
@@ -36,15 +36,15 @@ const INSTALL = 'sudo sh /opt/parley/current/app/deploy/install.sh'
 /** The clock everywhere; the rest only where parley is installed. */
 export async function deviceChecks(config: Config, device: Device): Promise<Check[]> {
   const layout = new Layout(device.root)
-  const clock: Check = { what: 'clock', needed: false, look: () => clockSeen(device, layout) }
+  const clock: Check = { what: 'clock', needed: false, always: true, look: () => clockSeen(device, layout) }
   if ((await currentRelease(realDisk, layout)) === undefined) return [clock]
   return [
     clock,
     { what: 'disk', needed: false, look: () => diskSeen(config, device, layout) },
-    { what: 'service', needed: false, look: () => serviceSeen(device) },
+    { what: 'service', needed: false, always: true, look: () => serviceSeen(device) },
     { what: 'update', needed: false, look: () => updateSeen(config, device, layout) },
-    ...((await isThere(join(device.root, SCREEN))) ? [{ what: 'screen', needed: false, look: () => screenSeen(device) }] : []),
-    { what: 'installed files', needed: false, look: () => driftSeen(device) },
+    ...((await isThere(join(device.root, SCREEN))) ? [{ what: 'screen', needed: false, always: true as const, look: () => screenSeen(device) }] : []),
+    { what: 'installed files', needed: false, always: true, look: () => driftSeen(device) },
   ]
 }
 
@@ -101,7 +101,7 @@ async function updateSeen(config: Config, device: Device, layout: Layout): Promi
   const [line, trial, manifest, said] = await Promise.all([readJournal(realDisk, layout), readTrial(realDisk, layout), manifestOf(layout), readJsonIfThere(join(device.root, 'run/parley-update/state.json'))])
   const { code, reason } = (said ?? {}) as { code?: unknown; reason?: unknown }
   const runs = `release ${manifest?.version ?? 'unknown'}`
-  if (!(await isThere(join(device.root, 'etc/parley/root.json')))) return { state: 'warn', seen: `${runs}; the vendor's root is missing: no update is accepted`, mend: `${INSTALL} --trust 1.root.json` }
+  if (!(await isSurelyThere(join(device.root, 'etc/parley/root.json')))) return { state: 'warn', seen: `${runs}; the vendor's root is missing: no update is accepted`, mend: `${INSTALL} --trust 1.root.json` }
   if (trial) {
     const starts = Number(/count=(\d+)/.exec((await device.machine.text('/var/lib/parley-update/boots')) ?? '')?.[1] ?? 0)
     const seen = `${runs} is on trial${starts > 1 ? `, started ${starts} times without an answer` : ''}`

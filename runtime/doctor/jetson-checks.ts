@@ -12,9 +12,9 @@ export async function jetsonChecks(config: Config, machine: LocalMachine, bundle
   const found = await detect(machine)
   if (!found) return []
   return [
-    { what: 'Jetson', needed: false, look: async () => (await jetsonFinding(machine)) ?? { state: 'ok', seen: 'none' } },
+    { what: 'Jetson', needed: false, always: true, look: async () => (await jetsonFinding(machine)) ?? { state: 'ok', seen: 'none' } },
     {
-      what: 'power and heat', needed: false,
+      what: 'power and heat', needed: false, always: true,
       look: async () => {
         const thermal = await readThermal(machine)
         const { temperature, throttleAt, throttled, powerMode } = thermal

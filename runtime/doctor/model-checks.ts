@@ -12,10 +12,14 @@ const STEPS = 50
 /** Of a tick's 80 ms; more leaves too little for sound and for a bad moment. */
 const STEP_LIMIT_MS = 40
 
-export function modelChecks(config: Config, folder: string): Check[] {
+const REINSTALL = 'sudo touch /opt/parley/.reinstall && sudo deploy/install.sh (on a Jetson first: sudo rm /opt/parley/engines/sm*, then: sudo parley engines build)'
+const SET_UP = 'npm ci, and a bundle of this version: the bundle or this build of ONNX Runtime is not what was tested'
+
+/** `folder`: of the bundle; `installed`: on a device, which has no npm. */
+export function modelChecks(config: Config, folder: string, installed: boolean): Check[] {
   return [
     {
-      what: 'bundle', needed: true,
+      what: 'bundle', needed: true, always: true,
       look: async () => {
         const { manifest } = await loadBundle(folder, { verify: 'full' })
         const bytes = Object.values(manifest.files).reduce((sum, f) => sum + f.bytes, 0)
@@ -47,7 +51,7 @@ export function modelChecks(config: Config, folder: string): Check[] {
         await using session = await openSession(bundle, { ...(await engineOptions(config, folder)), selfTest: 'never' })
         const { passed, missing, text, onsetMs } = await runGolden(session, bundle)
         if (passed) return { state: 'ok', seen: `"${text}"${onsetMs === undefined ? '' : `, first sound ${figure(Math.abs(onsetMs))} ms ${onsetMs < 0 ? 'before' : 'after'} the recording's end`}` }
-        return { state: 'fail', seen: `missing: ${missing.join(', ')}`, mend: 'the bundle or this build of ONNX Runtime is not what was tested: install again' }
+        return { state: 'fail', seen: `missing: ${missing.join(', ')}`, mend: installed ? REINSTALL : SET_UP }
       },
     },
   ]

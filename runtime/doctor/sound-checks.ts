@@ -1,5 +1,6 @@
 import { systemClock } from '../../base/clock.js'
 import { ParleyError } from '../../base/errors.js'
+import type { Seen } from '../../base/finding.js'
 import type { Host, Microphone } from '../../drivers/contract.js'
 import { findEchoCanceller, measureEchoCanceller } from '../../drivers/echo/echo-cancel.js'
 import { openMicrophone, openSpeaker } from '../compose/open-sound.js'
@@ -11,10 +12,11 @@ import { figure, type Check } from './check.js'
 /** How long the microphone is listened to: 50 frames. */
 const FRAMES = 50
 
-export function soundChecks(config: Config, host: Host, echo: boolean): Check[] {
+/** `installed`: on a device, where nothing is built and the installer brings the sound server. */
+export function soundChecks(config: Config, host: Host, echo: boolean, installed: boolean): Check[] {
   return [
     {
-      what: 'sound system', needed: false,
+      what: 'sound system', needed: false, always: true,
       look: async () => {
         const [server, card] = await Promise.all([soundServer(), hasSoundCard()])
         if (server || card) return { state: 'ok', seen: [server, card ? 'a sound card' : ''].filter(Boolean).join(', ') }
@@ -23,7 +25,7 @@ export function soundChecks(config: Config, host: Host, echo: boolean): Check[] 
     },
     {
       what: 'package speaker', needed: false,
-      look: async () => speakerPackageIsBuilt() ? { state: 'ok', seen: 'built' } : { state: 'warn', seen: 'not built: pacat or aplay plays instead', mend: 'apt-get install libasound2-dev make g++ python3 && npm run demo' },
+      look: async () => (speakerPackageIsBuilt() ? { state: 'ok', seen: 'built' } : unbuiltSpeaker(config.speaker.driver, installed)),
     },
     {
       what: 'microphone', needed: config.microphone.driver !== 'auto',
@@ -49,15 +51,34 @@ export function soundChecks(config: Config, host: Host, echo: boolean): Check[] 
     {
       what: 'echo cancellation', needed: false,
       look: async () => {
+        const { driver } = config.microphone
+        if (driver !== 'pulse' && !(driver === 'auto' && (await soundServer()))) return noCanceller(false, installed)
         const canceller = await findEchoCanceller()
-        if (!canceller) return { state: 'warn', seen: 'the sound server has no canceller; only the gate keeps our own voice out', mend: 'pactl load-module module-echo-cancel aec_method=webrtc source_name=parley_mic sink_name=parley_speaker aec_args="analog_gain_control=0 digital_gain_control=0" (until the server ends; deploy/install.sh --audio pulse makes it last)' }
-        if (!echo) return { state: 'ok', seen: `${canceller.source}; not measured`, mend: 'parley doctor --echo plays a sound and measures it' }
+        if (!canceller) return noCanceller(true, installed)
+        if (!echo) return { state: 'ok', seen: `${canceller.source}; not measured`, mend: `${installed ? 'sudo ' : ''}parley doctor --echo plays a sound and measures it` }
         const { cancelledDb, echoOverNoiseDb } = await measureEchoCanceller(canceller)
         const seen = `the echo (${figure(echoOverNoiseDb)} dB over the noise) is ${figure(cancelledDb)} dB softer behind ${canceller.source}`
         return cancelledDb >= 15 ? { state: 'ok', seen } : { state: 'warn', seen, mend: 'move the microphone away from the speaker, or lower the volume until it does not distort' }
       },
     },
   ]
+}
+
+/** A `[speaker]` that names it takes no other way; `auto` and `pipe` do. */
+export function unbuiltSpeaker(driver: string, installed: boolean): Seen {
+  const named = driver === 'speaker'
+  const seen = named ? 'not built, and [speaker] driver = "speaker" needs it' : 'not built: pacat or aplay plays instead'
+  if (!installed) return { state: 'warn', seen, mend: 'sudo apt-get install libasound2-dev make g++ python3 && npm run demo' }
+  if (!named) return { state: 'ok', seen: `${seen}, nothing is to be done` }
+  return { state: 'warn', seen, mend: 'sudoedit /etc/parley/parley.toml ([speaker] driver = "pipe", program = "aplay"), then: sudo systemctl restart parley' }
+}
+
+/** `server`: whether we hear through a sound server; with ALSA alone there is nothing that a module could be loaded into. */
+export function noCanceller(server: boolean, installed: boolean): Seen {
+  if (!server) return { state: 'warn', seen: 'with ALSA alone there is none, but in a speakerphone; the gate keeps our own voice out, and works', mend: 'sudo deploy/install.sh --audio pulse, then in parley.toml: [microphone] driver = "pulse", [speaker] driver = "pipe"' }
+  const seen = 'the sound server has no canceller; only the gate keeps our own voice out'
+  if (installed) return { state: 'warn', seen, mend: 'systemctl status parley-sound; then: sudo systemctl restart parley' }
+  return { state: 'warn', seen, mend: 'pactl load-module module-echo-cancel aec_method=webrtc source_name=parley_mic sink_name=parley_speaker aec_args="analog_gain_control=0 digital_gain_control=0" (until the server ends; sudo deploy/install.sh --audio pulse makes it last)' }
 }
 
 async function listen(microphone: Microphone): Promise<{ level: number; gapMs: number }> {

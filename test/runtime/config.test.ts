@@ -1,9 +1,12 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { isSurelyThere } from '../../base/files.js'
 import { ParleyError } from '../../base/errors.js'
 import { Random } from '../../models/engine/random.js'
+import { exitCodeOf } from '../../runtime/cli/command.js'
 import { checkDrivers, loadConfig, loadSite } from '../../runtime/config/load.js'
 import { configJsonSchema, configSchema } from '../../runtime/config/schema.js'
 import { hideSecrets } from '../../runtime/config/secrets.js'
@@ -102,4 +105,30 @@ t.test('a site\'s facts and readings become the lines that the model reads', asy
 t.test('the JSON Schema names every section', async t => {
   const schema = configJsonSchema() as { properties: Record<string, unknown> }
   for (const section of ['bundle', 'microphone', 'facts', 'mqtt', 'playout']) t.ok(schema.properties[section], section)
+})
+
+t.test('what this user may not look at is told with `sudo`, and never taken for the defaults', async t => {
+  const closed = join(folder, 'closed')
+  await mkdir(closed)
+  await writeFile(join(closed, 'parley.toml'), '[facts]\nrestroom = "left"\n')
+  await chmod(closed, 0)
+  // As root nothing is refused: a child gives that up once its modules are there, as a technician without sudo would run it.
+  const child = `const [{ loadConfig }, { isSurelyThere }] = await Promise.all([import(${JSON.stringify(import.meta.resolve('../../runtime/config/load.js'))}), import(${JSON.stringify(import.meta.resolve('../../base/files.js'))})])
+    process.chdir(${JSON.stringify(closed)})
+    if (process.getuid() === 0) process.setuid(65534)
+    const tell = work => work.then(() => ({ code: 'none' }), ({ code, message, hint }) => ({ code, message, hint }))
+    console.log(JSON.stringify(await Promise.all([tell(loadConfig()), tell(loadConfig(${JSON.stringify(join(closed, 'parley.toml'))})), tell(isSurelyThere('parley.toml'))])))`
+  const told = await new Promise<unknown>((resolve, reject) => {
+    execFile(process.execPath, ['--input-type=module', '-e', child], { timeout: 30_000 }, (error, out) => (error ? reject(error) : resolve(JSON.parse(out))))
+  })
+  await chmod(closed, 0o700)
+  const refused = { code: 'config-unreadable', message: /parley\.toml cannot be read by this user/, hint: /sudo/ }
+  t.match(told, [refused, refused, { code: 'EACCES' }])
+  t.equal(exitCodeOf(new ParleyError('config-unreadable', '')), 3)
+})
+
+t.test('a configuration whose folder is a file is not there', async t => {
+  await writeFile(file, '')
+  await t.rejects(loadConfig(join(file, 'parley.toml')), { code: 'config-missing' })
+  t.equal(await isSurelyThere(join(file, 'parley.toml')), false)
 })
