@@ -36,7 +36,7 @@ t.test('deploy/install.sh alone makes a clean Debian a device with the real runt
   await t.test('it installs, with its packages', async t => {
     const began = performance.now()
     const said = await box.before([...installer], see).catch(error => String(error.stdout) + String(error.stderr))
-    t.match(said, /installed\. Next: parley provision/, said.slice(-2_000))
+    t.match(said, /installed\. Next: sudo parley provision/, said.slice(-2_000))
     t.comment(`${Math.round((performance.now() - began) / 1_000)} s`)
     for (const name of ['usr/bin/aplay', 'usr/bin/mosquitto_pub', 'opt/parley/current/bundle/bundle.json']) t.ok(await stat(box.path(name)), name)
     t.notOk((await readdir(box.path('opt/parley/current/node_modules'))).includes('tap'))
@@ -78,7 +78,7 @@ t.test('deploy/install.sh alone makes a clean Debian a device with the real runt
 
   await t.test('installed on a machine that runs, it starts at once', async t => {
     const said = await box.run('sh', '/source/deploy/install.sh').catch(error => String(error.stdout) + String(error.stderr))
-    t.match(said, /installed\. Next: parley provision/, said.slice(-2_000))
+    t.match(said, /installed\. Next: sudo parley provision/, said.slice(-2_000))
     t.equal(await box.until('parley.target', 'ActiveState', /^active$/, 20_000), 'active')
     t.equal(await box.show('parley-update.timer', 'ActiveState'), 'active')
     t.match(await box.until('parley-fallback.service', 'ActiveState', /^active$/, 60_000), 'active', await box.journal('parley.service'))
