@@ -32,7 +32,7 @@ for source in commonvoice librispeech an4 commands; do
   [ ! -d "$PARLEY_WORK/$source" ] || py readers "$source" "$PARLEY_WORK/$source"
 done
 py replies --count 6700
-py rooms --beds 700 --rounds 2
+py rooms --beds 2200 --rounds 3
 done_once() { [ -f "$PARLEY_WORK/done-$1" ]; }
 mark() { touch "$PARLEY_WORK/done-$1"; }
 py encode

@@ -25,7 +25,7 @@ def main() -> None:
         raise SystemExit(f"{args.before} has the size {before['size']}, pico.pt {after['size']}")
     for name, value in after["model"].items():
         if torch.is_floating_point(value):
-            value.lerp_(before["model"][name], args.share)
+            value.lerp_(before["model"].get(name, value), args.share)  # a head of training alone may be new
     save(Pico.restored(after), args.out, step=after["step"])
 
 

@@ -11,6 +11,8 @@ from .spoken import spoken
 
 SUB = 3  # labels a tick: people say up to 20 phonemes a second, and a tick is 80 ms
 PHONEMES = 64  # more than espeak-ng's English has
+TONES = (None, "whispered", "shouted", "childlike")
+TONE_AFTER = 3  # ticks: a tone is told by more than a first sound
 
 
 class Sounds:

@@ -6,7 +6,7 @@ import random
 import numpy as np
 
 from .features import FeatureStore
-from .hearing import Sounds
+from .hearing import TONE_AFTER, TONES, Sounds
 from .paths import PROSODY_FILE, work
 from .store import Store
 from .styles import ANSWERS, CHIME_TICKS, restyled
@@ -107,8 +107,11 @@ class Feed:
         for k, row in enumerate(rows):
             line.features[begin + k] = row
         line.people.append((begin, len(rows), self.piece(u)["text"]))
-        last = self.c.hear(line, begin, self.piece(u)["text"], words, True)
-        return begin + int(words[0][0] // 80), last
+        first, last = begin + int(words[0][0] // 80), self.c.hear(line, begin, self.piece(u)["text"], words, True)
+        tone = 1 + TONES.index(self.users.items[u].get("tone"))
+        for k in range(first + TONE_AFTER, min(last + REPLY_LAG + 1, begin + len(rows))):
+            line.tone[k] = tone
+        return first, last
 
     def aside(self, line: Timeline, begin: int) -> int:
         """What people say to each other, and nobody answers; returns the tick of its last word's end."""

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from .codec import BOOKS, CODES, Block
 from .device import portable
-from .hearing import PHONEMES, SUB
+from .hearing import PHONEMES, SUB, TONES
 from .moonshine import FEATURES
 
 DECAYS = (0.6, 0.9, 0.97)
@@ -174,7 +174,7 @@ class Pico(nn.Module):
         self.norm = Norm(d)
         self.to_text, self.to_heard = nn.Linear(d, d, bias=False), nn.Linear(d, d, bias=False)
         self.text_bias, self.heard_bias = nn.Parameter(torch.zeros(size.vocabulary)), nn.Parameter(torch.zeros(size.vocabulary))
-        self.to_phonemes = nn.Linear(d, SUB * PHONEMES)  # from the ear; for training alone
+        self.to_phonemes, self.to_tone = nn.Linear(d, SUB * PHONEMES), nn.Linear(d, len(TONES))  # from the ear; for training alone
         self.speaks = nn.Linear(d, 1)
         self.depth = Depth(size)
         self.apply(self._start)
@@ -187,12 +187,12 @@ class Pico(nn.Module):
 
     @classmethod
     def restored(cls, saved: dict) -> "Pico":
-        """Of a checkpoint. One of another front end keeps everything but the ear's first layer."""
+        """Of a checkpoint. One of another front end keeps everything but the ear's first layer; a head that only training needs may be new."""
         model, weights = cls(Size(**saved["size"])), saved["model"]
         if weights["ear.mean"].shape != model.ear.mean.shape:
             weights = {k: v for k, v in weights.items() if k not in ("ear.mean", "ear.scale", "ear.stem.weight", "ear.stem.bias")}
         missing, other = model.load_state_dict(weights, strict=False)
-        assert not other and all(k.startswith("ear.") for k in missing), (missing, other)
+        assert not other and all(k.startswith(("ear.", "to_tone.")) for k in missing), (missing, other)
         return model
 
     @staticmethod

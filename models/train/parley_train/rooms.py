@@ -28,16 +28,20 @@ def background(n: int, rng: np.random.Generator, babble) -> tuple[np.ndarray, st
     return make[kind](), str(kind)
 
 
-def babble_from(stores: list[Store]):
-    stores = [s for s in stores if s.items]
+def babble_from(stores: list[Store], said: set[str] | None = None, decay: tuple[float, float] | None = None):
+    """Several people at once, each going on and on: of all that they say, or of the intents `said`; with `decay`, each in a room."""
+    groups = [(s, [i for i, x in enumerate(s.items) if said is None or x["intent"] in said]) for s in stores]
+    groups = [(s, pieces) for s, pieces in groups if pieces]
 
     def make(n: int, rng: np.random.Generator) -> np.ndarray:
         x = np.zeros(n, np.float32)
         for _ in range(int(rng.integers(3, 7))):
-            store = stores[int(rng.integers(len(stores)))]
+            store, pieces = groups[int(rng.integers(len(groups)))]
             at = 0
             while at < n:
-                piece = store.samples(int(rng.integers(len(store.items))))
+                piece = store.samples(pieces[int(rng.integers(len(pieces)))])
+                if decay:
+                    piece = a.room(piece, rng, float(rng.uniform(*decay)))
                 m = min(len(piece), n - at)
                 x[at:at + m] += piece[:m] / (piece.std() + 1e-6)
                 at += m + int(rng.integers(0, 4000))
@@ -46,7 +50,7 @@ def babble_from(stores: list[Store]):
 
 
 TONES = {"whispered": a.whispered, "shouted": a.shouted, "childlike": a.childlike}
-TONED = 0.2  # of the pieces
+TONED = 0.35  # of the segments: with more rounds a piece is heard in several tones, so that the sound must tell, and not the words
 
 
 def segment(sound: np.ndarray, words: list, rng: np.random.Generator, babble) -> tuple[np.ndarray, list, str | None]:
@@ -75,7 +79,8 @@ def segment(sound: np.ndarray, words: list, rng: np.random.Generator, babble) ->
     return np.clip(y, -1, 1).astype(np.float32), words, tone
 
 
-def bed(i: int, rng: np.random.Generator, babble, target: Store, others: list[Store]) -> tuple[np.ndarray, str]:
+def bed(rng: np.random.Generator, babble, company, target: Store) -> tuple[np.ndarray, str]:
+    """Nine seconds and what they are: noise, what the echo gate leaves of the device's own voice, or a room full of talk."""
     n = 9 * RATE
     x, kind = background(n, rng, babble)
     level = 10 ** (rng.uniform(-70, -22) / 20)
@@ -88,14 +93,16 @@ def bed(i: int, rng: np.random.Generator, babble, target: Store, others: list[St
             m = min(len(piece), n - at)
             x[at:at + m] += gain * a.tilt(piece, rng)[:m]
             at += m + int(rng.integers(800, 12000))
+    elif r < 0.6:
+        kind, x = "company", company(n, rng) * 10 ** (rng.uniform(-48, -22) / 20) + 0.1 * x
     return np.clip(x, -1, 1).astype(np.float32), kind
 
 
 def beds_of(count: int) -> None:
     target, stores = Store(work("teacher", "target")), [Store(work("teacher", n)) for n in USERS]
-    beds, babble = Store(work("rooms", "beds")), babble_from(stores)
+    beds, babble, company = Store(work("rooms", "beds")), babble_from(stores), babble_from(stores, {"overheard"}, (0.15, 0.6))
     for i in range(len(beds.items), count):
-        sound, kind = bed(i, np.random.default_rng([11, i]), babble, target, stores)
+        sound, kind = bed(np.random.default_rng([11, i]), babble, company, target)
         beds.add(sound, RATE, kind=kind)
         progress(i, count)
 

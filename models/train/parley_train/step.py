@@ -24,6 +24,14 @@ class Hears(nn.Module):
         return self.listener.tick(audio, past)
 
 
+def chosen(logits: torch.Tensor) -> torch.Tensor:
+    """Logits [1, V] -> token [1, 1]: the likeliest word where all words together are likelier than nothing (token 0), so that a
+    reply that can begin in many ways is not held back by their number."""
+    nothing, words = logits[:, :1], logits[:, 1:]
+    some = torch.logsumexp(words, 1, keepdim=True) > nothing
+    return (torch.argmax(words, -1, keepdim=True) + 1) * some.long()
+
+
 class Step(nn.Module):
     def __init__(self, model: Pico, codec: Codec, listener: Listener) -> None:
         super().__init__()
@@ -97,7 +105,7 @@ class Step(nn.Module):
             k_new.append(a)
             v_new.append(b)
         h = m.norm(x)[:, 0]
-        text = torch.argmax(m.text_logits(h) + text_mask, -1, keepdim=True)
+        text = chosen(m.text_logits(h) + text_mask)
         heard = torch.argmax(m.heard_logits(h), -1, keepdim=True)
         codes = m.depth.choose(h, noise)
         speaks = (m.speaks(h) > 0).long()

@@ -38,6 +38,8 @@ class Timeline:
     heard: list[int] = field(default_factory=list)
     codes: list = field(default_factory=list)
     speaking: list[int] = field(default_factory=list)
+    tone: list[int] = field(default_factory=list)
+    """Of the person who speaks, as in `TONES`, from 1 on; 0 where nobody does."""
     text_known: list[int] = field(default_factory=list)
     heard_known: list[int] = field(default_factory=list)
     speak_known: list[int] = field(default_factory=list)
@@ -50,7 +52,7 @@ class Timeline:
         n = ticks - len(self)
         if n <= 0:
             return
-        for name, value in (("channel", 0), ("text", 0), ("heard", 0), ("speaking", 0), ("text_known", 1), ("heard_known", int(sound)), ("speak_known", int(sound))):
+        for name, value in (("channel", 0), ("text", 0), ("heard", 0), ("speaking", 0), ("tone", 0), ("text_known", 1), ("heard_known", int(sound)), ("speak_known", int(sound))):
             getattr(self, name).extend([value] * n)
         self.codes.extend([None] * n)
         self.features.extend([None] * n)
@@ -223,7 +225,7 @@ def arrays(lines: list[Timeline], fact: int) -> dict:
     b, t = len(lines), max(len(x) for x in lines)
     f = max(1, max(len(x.facts) for x in lines))
     out = {"facts": np.zeros((b, f), np.int64), "begins": np.zeros((b, f), np.int64), "count": np.zeros(b, np.int64), "codes": np.zeros((b, t, BOOKS), np.int64)}
-    for name in ("channel", "text", "heard"):
+    for name in ("channel", "text", "heard", "tone"):
         out[name] = np.zeros((b, t), np.int64)
     for name in ("speaking", "text_known", "heard_known", "speak_known", "code_known"):
         out[name] = np.zeros((b, t), np.float32)
@@ -234,7 +236,7 @@ def arrays(lines: list[Timeline], fact: int) -> dict:
         n = len(x)
         out["facts"][i, : len(x.facts)], out["count"][i] = x.facts, len(x.facts)
         out["begins"][i] = np.cumsum(out["facts"][i] == fact)
-        for name in ("channel", "text", "heard", "speaking", "text_known", "heard_known", "speak_known"):
+        for name in ("channel", "text", "heard", "tone", "speaking", "text_known", "heard_known", "speak_known"):
             out[name][i, :n] = getattr(x, name)
         for k in range(n):
             if x.codes[k] is not None:

@@ -76,6 +76,9 @@ def losses(model: Pico, batch: dict, urgent: dict[int, float], sounds: Sounds | 
             ticks = torch.tensor([n for _, _, n, _ in people])
             spans = torch.nn.utils.rnn.pad_sequence([sound[i, a:a + n] for i, a, n, _ in people], batch_first=True)
             out["phonemes"] = phoneme_loss(model.to_phonemes(spans), ticks, [sounds.of(words) for *_, words in people])
+        if (told := x["tone"] > 0).any():
+            guess, tone = model.to_tone(sound[told]), x["tone"][told] - 1
+            out["tone"], out["tone_acc"] = F.cross_entropy(guess, tone), (guess.argmax(-1) == tone)[tone > 0].float().mean()
     h = model(x["facts"], x["begins"], x["count"], sound, x["channel"], text, heard, codes, shifted(x["speaking"]))
     out["text"], out["text_acc"] = token_loss(h, x["text"], x["text_known"], model.text_logits, urgent)
     out["heard"], out["heard_acc"] = token_loss(h, x["heard"], x["heard_known"], model.heard_logits)
@@ -92,7 +95,7 @@ def losses(model: Pico, batch: dict, urgent: dict[int, float], sounds: Sounds | 
     return out
 
 
-WEIGHTS = {"text": 1.0, "heard": 1.2, "speak": 0.7, "codes": 0.9, "phonemes": 0.4}
+WEIGHTS = {"text": 1.0, "heard": 1.2, "speak": 0.7, "codes": 0.9, "phonemes": 0.4, "tone": 0.3}
 
 
 class Buckets:
