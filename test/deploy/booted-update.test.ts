@@ -79,6 +79,17 @@ t.test('a job at the broker brings a booted device to a signed release, for whic
     await until('online', async () => /lobby +online/.test(await fleet('list')), 30_000)
   })
 
+  await t.test('a voice that stands still is killed by the watchdog and talks to the broker again', async t => {
+    const main = async (): Promise<string> => (await box.run('systemctl', 'show', '--property=MainPID', '--value', 'parley.service')).trim()
+    const stalled = await main()
+    await box.run('systemctl', 'kill', '--signal=STOP', '--kill-whom=main', 'parley.service')
+    await until('another process', async () => !['0', stalled].includes(await main()), 60_000) // 20 s without progress
+    t.match(await box.until('parley.service', 'ActiveState', /^active$/, 90_000), 'active', await box.journal('parley.service'))
+    t.match(await box.journal('parley.service'), /Watchdog timeout[^]*Failed with result 'watchdog'/)
+    await until('online', async () => /lobby +online/.test(await fleet('list')), 30_000)
+    t.equal(await current(), first, 'one stall is no reason to go back')
+  })
+
   const release = box.path(`opt/parley/releases/${first}`)
   const app = join(vendor.folder, 'app')
   await cp(join(release, 'app'), app, { recursive: true, verbatimSymlinks: true })
