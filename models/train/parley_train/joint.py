@@ -9,7 +9,7 @@ from .features import FeatureStore
 from .hearing import TONE_AFTER, TONES, Sounds
 from .paths import PROSODY_FILE, work
 from .store import Store
-from .styles import ANSWERS, CHIME_TICKS, restyled
+from .styles import ANSWERS, CHIME_TICKS, PACE, paced, restyled
 from .teach import FOCUS, SILENT, USERS
 from .timeline import CUT_LAG, READINGS, REPLY_LAG, TICK_MS, Composer, Timeline
 from .tokens import STYLES
@@ -58,8 +58,9 @@ class Feed:
 
     def speech(self, store: str, i: int, style: str) -> dict:
         codes, onsets = self.codes[store]
+        pace = PACE.get(style, 1.0) if self.stores[store].items[i]["style"] == "neutral" else 1.0  # else the teacher spoke at it
         late = CHIME_TICKS * TICK_MS if style == "chime" else 0
-        return {"codes": restyled(codes[i], style, self.centres), "onsets": [t + late for t in onsets[i]]}
+        return {"codes": restyled(paced(codes[i], pace), style, self.centres), "onsets": [t / pace + late for t in onsets[i]]}
 
     def style(self, u: int, reply: dict) -> str:
         """Of a reply: its own, or the one that the person's tone asks for."""

@@ -124,9 +124,18 @@ class Listener(nn.Module):
         age = tick.unsqueeze(1) - tick
         bias = torch.where((age >= 0) & (age <= WINDOW), 0.0, -1e4)
         for layer in self.layers:
-            q, k, v = layer.heads(x, cos, sin)
-            x = layer.close(x, torch.softmax(q @ k.transpose(2, 3) + bias, -1) @ v)
+            x = layer.close(x, self.look(*layer.heads(x, cos, sin), bias))
         return torch.cat([self.norm(x).unflatten(1, (n, FRAMES)).flatten(2), torch.stack([torch.log(now), peak], 2)], 2)
+
+    @staticmethod
+    def look(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """What each frame sees, a window's length at a time: most of a long recording lies outside every window."""
+        span, out = WINDOW * FRAMES, []
+        for at in range(0, q.shape[2], span):
+            end, begin = at + span, max(0, at - span)
+            scores = q[:, :, at:end] @ k[:, :, begin:end].transpose(2, 3) + bias[at:end, begin:end]
+            out.append(torch.softmax(scores, -1) @ v[:, :, begin:end])
+        return torch.cat(out, 2)
 
     def tick(self, sound: torch.Tensor, states: list[torch.Tensor]):
         """One tick [B, TICK] -> [B, 1, FEATURES], new states; of a ring what is new. The order of its frames tells nothing: their keys are
