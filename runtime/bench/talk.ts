@@ -22,12 +22,14 @@ export interface TalkBench {
 
 interface Talk { readonly ok: boolean; readonly stage: string; readonly turns: readonly DemoResult[] }
 
-/** The demo's conversation, `rounds` times, for its latencies. A string says why there are none. */
-export async function benchTalk(main: string, bundle: string, script: string, stage: string, rounds: number): Promise<TalkBench | string> {
+const LIMIT_MS = 300_000 // a talk takes a minute
+
+/** The demo's conversation, `rounds` times, at most `limitMs` each, for its latencies. A string says why there are none. */
+export async function benchTalk(main: string, bundle: string, script: string, stage: string, rounds: number, limitMs = LIMIT_MS): Promise<TalkBench | string> {
   if (!existsSync(script)) return `there are no recordings: ${script} does not exist`
   const talks: Talk[] = []
   for (let i = 0; i < rounds; i++) {
-    const talk = await demo([main, 'demo', '--json', '--stage', stage, '--script', script, '--bundle', bundle])
+    const talk = await demo([main, 'demo', '--json', '--stage', stage, '--script', script, '--bundle', bundle], limitMs)
     if (typeof talk === 'string') return talk
     talks.push(talk)
   }
@@ -42,12 +44,13 @@ export async function benchTalk(main: string, bundle: string, script: string, st
   return { stage: talks[0]?.stage ?? stage, turns: turns.length, firstSoundMs: of(sounded), overOnsetMs: of(r => { const at = sounded(r); return at === null || r.onsetMs === null ? null : at - r.onsetMs }), bargeInMs: of(r => r.silentMs ?? r.bargeInMs), bargeIns: stopped + notStopped, notStopped, gaps: turns.reduce((n, r) => n + r.gaps, 0), allTurnsGood: talks.every(t => t.ok) }
 }
 
-async function demo(args: string[]): Promise<Talk | string> {
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+async function demo(args: string[], limitMs: number): Promise<Talk | string> {
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: limitMs })
   let [out, err] = ['', '']
   child.stdout.on('data', (bytes: Buffer) => { out += bytes.toString() })
   child.stderr.on('data', (bytes: Buffer) => { err = (err + bytes.toString()).slice(-1_000) })
   await new Promise(resolve => child.once('close', resolve))
+  if (child.killed) return `the demo did not end within ${limitMs / 1000} s: ${err}`
   try {
     return JSON.parse(out) as Talk
   } catch {

@@ -71,3 +71,8 @@ t.test('without recordings, or with a demo that cannot be played, it says why th
   await writeFile('good.toml', GOOD)
   t.match(await benchTalk(MAIN, 'nowhere', 'good.toml', 'file', 1), /the demo gave no result: [^]*nowhere/)
 })
+
+t.test('a talk that never ends is given up', async t => {
+  await writeFile('hangs.mjs', 'setInterval(() => {}, 1_000)')
+  t.match(await benchTalk(join(folder, 'hangs.mjs'), bundle.folder, 'good.toml', 'file', 1, 500), /the demo did not end within 0\.5 s/)
+})
