@@ -78,7 +78,7 @@ def losses(model: Pico, batch: dict, urgent: dict[int, float], sounds: Sounds | 
             out["phonemes"] = phoneme_loss(model.to_phonemes(spans), ticks, [sounds.of(words) for *_, words in people])
         if (told := x["tone"] > 0).any():
             guess, tone = model.to_tone(sound[told]), x["tone"][told] - 1
-            out["tone"], out["tone_acc"] = F.cross_entropy(guess, tone), (guess.argmax(-1) == tone)[tone > 0].float().mean()
+            out["tone"], out["tone_acc"] = F.cross_entropy(guess, tone), (guess.argmax(-1) == tone).float().mean()
     h = model(x["facts"], x["begins"], x["count"], sound, x["channel"], text, heard, codes, shifted(x["speaking"]))
     out["text"], out["text_acc"] = token_loss(h, x["text"], x["text_known"], model.text_logits, urgent)
     out["heard"], out["heard_acc"] = token_loss(h, x["heard"], x["heard_known"], model.heard_logits)
