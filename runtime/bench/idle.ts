@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../base/clock.js'
 import { ParleyError } from '../../base/errors.js'
+import { end } from '../../base/kill.js'
 import { round } from '../conversation/statistics.js'
 import { usageOf } from '../health/processes.js'
 
@@ -28,7 +29,6 @@ export async function benchIdle(main: string, bundle: string, config: string, so
   await writeFile(file, config)
   const startedAt = systemClock.now()
   const child = spawn(process.execPath, [main, 'run', '--config', file, '--bundle', bundle], { env: { ...env, PARLEY_LOG: 'info' }, stdio: ['ignore', 'ignore', 'pipe'] })
-  const gone = new Promise<void>(resolve => child.once('exit', () => resolve()))
   try {
     let words = ''
     const listening = new Promise<number>((resolve, reject) => {
@@ -48,10 +48,7 @@ export async function benchIdle(main: string, bundle: string, config: string, so
     const cpu = (after.cpuS - before.cpuS) / ((systemClock.now() - from) / 1000)
     return { sound, coldStartMs: round(coldStartMs), processes: after.processes, rssMb: round(after.rssMb), idleCpuPercent: round(cpu * 100) }
   } finally {
-    child.kill('SIGTERM')
-    const kill = setTimeout(() => child.kill('SIGKILL'), 3_000)
-    await gone
-    clearTimeout(kill)
+    await end(child)
     await rm(folder, { recursive: true, force: true })
   }
 }

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { end } from '../../base/kill.js'
 import { quantile, round } from '../conversation/statistics.js'
 import { NOT_STOPPED, type DemoResult } from '../demo/judge.js'
 
@@ -45,11 +47,13 @@ export async function benchTalk(main: string, bundle: string, script: string, st
 }
 
 async function demo(args: string[], limitMs: number): Promise<Talk | string> {
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: limitMs })
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const limit = setTimeout(() => void end(child), limitMs)
   let [out, err] = ['', '']
   child.stdout.on('data', (bytes: Buffer) => { out += bytes.toString() })
   child.stderr.on('data', (bytes: Buffer) => { err = (err + bytes.toString()).slice(-1_000) })
-  await new Promise(resolve => child.once('close', resolve))
+  await once(child, 'close')
+  clearTimeout(limit)
   if (child.killed) return `the demo did not end within ${limitMs / 1000} s: ${err}`
   try {
     return JSON.parse(out) as Talk

@@ -72,7 +72,7 @@ t.test('without recordings, or with a demo that cannot be played, it says why th
   t.match(await benchTalk(MAIN, 'nowhere', 'good.toml', 'file', 1), /the demo gave no result: [^]*nowhere/)
 })
 
-t.test('a talk that never ends is given up', async t => {
-  await writeFile('hangs.mjs', 'setInterval(() => {}, 1_000)')
+t.test('a talk that never ends is given up, also one that does not listen to SIGTERM', async t => {
+  await writeFile('hangs.mjs', "process.on('SIGTERM', () => {}); setInterval(() => {}, 1_000)")
   t.match(await benchTalk(join(folder, 'hangs.mjs'), bundle.folder, 'good.toml', 'file', 1, 500), /the demo did not end within 0\.5 s/)
 })

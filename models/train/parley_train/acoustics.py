@@ -106,3 +106,7 @@ def shouted(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def childlike(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A small head: formants and pitch up by a third or more."""
     return faster(x, float(rng.uniform(1.32, 1.5)))
+
+
+TONES = {"whispered": whispered, "shouted": shouted, "childlike": childlike}
+"""How a person may speak, but for plainly."""

@@ -6,13 +6,13 @@ import json
 import torch
 from torch.nn import functional as F
 
+from .acoustics import TONES
 from .paths import work
 from .spoken import spoken
 
 SUB = 3  # labels a tick: people say up to 20 phonemes a second, and a tick is 80 ms
 PHONEMES = 64  # more than espeak-ng's English has
-TONES = (None, "whispered", "shouted", "childlike")
-TONE_AFTER = 3  # ticks: a tone is told by more than a first sound
+TONE_NAMES = (None, *TONES)
 
 
 class Sounds:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .acoustics import TONES
 from .domain import Domain
 from .paths import work
 from .people import write_people
@@ -24,7 +25,6 @@ from .readers import write_readers
 from .recorded import write_orders
 from .quiet import Talk, beds
 from .spoken import spoken
-from .rooms import TONES
 from .store import RATE, resample
 from .styles import ANSWERS
 from .teach import ESPEAK, FOCUS, intent_weight

@@ -6,7 +6,7 @@ import random
 import numpy as np
 
 from .features import FeatureStore
-from .hearing import TONE_AFTER, TONES, Sounds
+from .hearing import Sounds
 from .paths import PROSODY_FILE, work
 from .store import Store
 from .styles import ANSWERS, CHIME_TICKS, PACE, paced, restyled
@@ -109,9 +109,7 @@ class Feed:
             line.features[begin + k] = row
         line.people.append((begin, len(rows), self.piece(u)["text"]))
         first, last = begin + int(words[0][0] // 80), self.c.hear(line, begin, self.piece(u)["text"], words, True)
-        tone = 1 + TONES.index(self.users.items[u].get("tone"))
-        for k in range(first + TONE_AFTER, min(last + REPLY_LAG + 1, begin + len(rows))):
-            line.tone[k] = tone
+        self.c.tone(line, first, last, self.users.items[u].get("tone"))
         return first, last
 
     def aside(self, line: Timeline, begin: int) -> int:

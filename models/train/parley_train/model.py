@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from .codec import BOOKS, CODES, Block
 from .device import portable
-from .hearing import PHONEMES, SUB, TONES
+from .hearing import PHONEMES, SUB, TONE_NAMES
 from .moonshine import FEATURES
 
 DECAYS = (0.6, 0.9, 0.97)
@@ -174,7 +174,7 @@ class Pico(nn.Module):
         self.norm = Norm(d)
         self.to_text, self.to_heard = nn.Linear(d, d, bias=False), nn.Linear(d, d, bias=False)
         self.text_bias, self.heard_bias = nn.Parameter(torch.zeros(size.vocabulary)), nn.Parameter(torch.zeros(size.vocabulary))
-        self.to_phonemes, self.to_tone = nn.Linear(d, SUB * PHONEMES), nn.Linear(d, len(TONES))  # from the ear; for training alone
+        self.to_phonemes, self.to_tone = nn.Linear(d, SUB * PHONEMES), nn.Linear(d, len(TONE_NAMES))  # from the ear; for training alone
         self.speaks = nn.Linear(d, 1)
         self.depth = Depth(size)
         self.apply(self._start)

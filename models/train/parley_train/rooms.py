@@ -49,15 +49,14 @@ def babble_from(stores: list[Store], said: set[str] | None = None, decay: tuple[
     return make
 
 
-TONES = {"whispered": a.whispered, "shouted": a.shouted, "childlike": a.childlike}
 TONED = 0.35  # of the segments: with more rounds a piece is heard in several tones, so that the sound must tell, and not the words
 
 
 def segment(sound: np.ndarray, words: list, rng: np.random.Generator, babble) -> tuple[np.ndarray, list, str | None]:
     """One utterance as a microphone would hear it, with something before and after; the words' times in it, and its tone."""
-    tone = str(rng.choice(list(TONES))) if rng.random() < TONED else None
+    tone = str(rng.choice(list(a.TONES))) if rng.random() < TONED else None
     factor = float(rng.uniform(0.84, 1.22)) if rng.random() < 0.75 and not tone else 1.0  # other heads, other hurries
-    x = TONES[tone](sound, rng) if tone else a.faster(sound, factor) if factor != 1.0 else sound
+    x = a.TONES[tone](sound, rng) if tone else a.faster(sound, factor) if factor != 1.0 else sound
     scale = len(x) / len(sound)
     lead, tail = int(rng.uniform(0.3, 0.9) * RATE), int(1.1 * RATE)
     words = [(round(b * scale + lead / RATE * 1000), round(e * scale + lead / RATE * 1000)) for b, e in words]

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .acoustics import TONES
 from .heldout import Speakers, microphone, write_wav
 from .paths import TRAIN, work
-from .rooms import TONES
 from .store import RATE
 
 ROOT = TRAIN.parent.parent

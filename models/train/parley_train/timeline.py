@@ -4,7 +4,8 @@ All tick arithmetic of what is taught stands here:
 - a heard word is written HEARD_LAG ticks after the tick in which it ended;
 - a reply's first token comes REPLY_LAG ticks after the tick in which the person's last word ended, its sound one tick later;
 - later words come LEAD ticks before the tick in which they sound;
-- a reply is cut CUT_LAG ticks after the person began to speak over it.
+- a reply is cut CUT_LAG ticks after the person began to speak over it;
+- a person's tone is told from TONE_AFTER ticks after their first word's, for it takes more than a first sound, to that of the reply's first token.
 """
 from __future__ import annotations
 
@@ -15,10 +16,11 @@ import numpy as np
 
 from .codec import BOOKS
 from .domain import Domain
+from .hearing import TONE_NAMES
 from .moonshine import FEATURES
 from .tokens import Tokenizer
 
-HEARD_LAG, REPLY_LAG, LEAD, CUT_LAG = 2, 2, 2, 1
+HEARD_LAG, REPLY_LAG, LEAD, CUT_LAG, TONE_AFTER = 2, 2, 2, 1, 3
 TICK_MS = 80
 MAX_FACTS = 480
 STILL, STILL_TICKS = 3, 5
@@ -39,7 +41,7 @@ class Timeline:
     codes: list = field(default_factory=list)
     speaking: list[int] = field(default_factory=list)
     tone: list[int] = field(default_factory=list)
-    """Of the person who speaks, as in `TONES`, from 1 on; 0 where nobody does."""
+    """Of the person who speaks, as in `TONE_NAMES`, from 1 on; 0 where nobody does."""
     text_known: list[int] = field(default_factory=list)
     heard_known: list[int] = field(default_factory=list)
     speak_known: list[int] = field(default_factory=list)
@@ -143,6 +145,11 @@ class Composer:
         for word, (_, end) in zip(self.tok.words(text), words):
             line.put("heard", begin + int(end // TICK_MS) + HEARD_LAG, list(word), sound)
         return begin + int(words[-1][1] // TICK_MS)
+
+    def tone(self, line: Timeline, first: int, last: int, tone: str | None) -> None:
+        """Writes the tone of a person whose words are in the ticks `first` to `last`."""
+        ticks = range(first + TONE_AFTER, min(last + REPLY_LAG + 1, len(line)))
+        line.tone[ticks.start:ticks.stop] = [1 + TONE_NAMES.index(tone)] * len(ticks)
 
     def hear_text(self, line: Timeline, at: int, text: str, rng: random.Random) -> int:
         """Writes words on the heard stream as if the ear had written them, without sound; returns the tick after the last."""
