@@ -7,6 +7,8 @@ import { crossCheck } from './cross-check.js'
 import { MAX_BUNDLE_BYTES, MAX_FILES, MAX_GOLDEN_BYTES, MAX_MANIFEST_BYTES, MAX_TOKENIZER_BYTES } from './limits.js'
 import { Manifest } from './schema.js'
 
+const RESTORE = 'Copy its folder again from where it came (in a clone of parley: git restore models)'
+
 /** A bundle that was read and checked. Paths are absolute and inside its folder. */
 export interface Bundle {
   readonly folder: string
@@ -75,7 +77,7 @@ async function checkFile(root: string, m: Manifest, file: string, trusted: HashC
   const field = `files.${file}`
   // A link may stand for a file inside the bundle, never for one outside.
   const real = await realpath(join(root, file)).catch((cause: unknown) => {
-    throw new ParleyError('bundle-bad', `${join(root, file)} (${field}): the file is missing`, { cause, hint: 'Install the bundle again.' })
+    throw new ParleyError('bundle-bad', `${join(root, file)} (${field}): the file is missing`, { cause, hint: RESTORE })
   })
   if (!real.startsWith(root + sep)) throw bad(join(root, file), field, 'it leads out of the bundle')
   const info = await stat(real)
@@ -98,5 +100,5 @@ function bad(file: string, field: string, reason: string): ParleyError {
 }
 
 function changed(file: string, field: string, reason: string): ParleyError {
-  return new ParleyError('bundle-changed', `${file}: ${field}: ${reason}`, { hint: 'The file is not the one that the manifest was made for: install the bundle again.' })
+  return new ParleyError('bundle-changed', `${file}: ${field}: ${reason}`, { hint: `The file is not the one that the manifest was made for. ${RESTORE}` })
 }

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
 import { TomlError, parse } from 'smol-toml'
 import { z } from 'zod'
 import { ParleyError, isMissing, systemCode } from '../../base/errors.js'
@@ -105,17 +105,18 @@ async function readFirst(): Promise<{ found: string | undefined; raw: unknown }>
 }
 
 async function readToml(path: string): Promise<unknown> {
-  let text: string
+  let bytes: Buffer
   try {
-    text = await readFile(path, 'utf8')
+    // A byte more than is allowed, so that a file without an end takes no memory either.
+    bytes = Buffer.concat(await createReadStream(path, { end: MOST_BYTES }).toArray())
   } catch (cause) {
     const code = systemCode(cause)
     if (code === 'EACCES' || code === 'EPERM') throw new ParleyError('config-unreadable', `${path} cannot be read by this user`, { cause, hint: 'Run it again with `sudo`.' })
     throw new ParleyError(isMissing(cause) || code === 'ENOTDIR' ? 'config-missing' : 'bad-config', `cannot read ${path}`, { cause })
   }
-  if (text.length > MOST_BYTES) throw new ParleyError('bad-config', `${path} has ${text.length} characters; at most ${MOST_BYTES} are read`)
+  if (bytes.length > MOST_BYTES) throw new ParleyError('bad-config', `${path} has more than ${MOST_BYTES} bytes, as many as a configuration may have`)
   try {
-    return parse(text)
+    return parse(bytes.toString('utf8'))
   } catch (error) {
     // TomlError quotes the line, in which a password may stand: only its place is told.
     const where = error instanceof TomlError ? `line ${error.line}, column ${error.column}: ${error.message.split('\n')[0]}` : 'it cannot be read'

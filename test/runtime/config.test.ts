@@ -132,3 +132,10 @@ t.test('a configuration whose folder is a file is not there', async t => {
   await t.rejects(loadConfig(join(file, 'parley.toml')), { code: 'config-missing' })
   t.equal(await isSurelyThere(join(file, 'parley.toml')), false)
 })
+
+t.test('of a file that is too long, or has no end, no more is read than a configuration may have', async t => {
+  const path = join(t.testdir(), 'parley.toml')
+  await writeFile(path, `# ${'x'.repeat(1_000_000)}\n`)
+  await t.rejects(loadConfig(path), { code: 'bad-config', message: /more than 1000000 bytes/ })
+  await t.rejects(loadConfig('/dev/zero'), { code: 'bad-config', message: /more than 1000000 bytes/ })
+})

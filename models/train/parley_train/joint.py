@@ -14,7 +14,7 @@ from .teach import FOCUS, SILENT, USERS
 from .timeline import CUT_LAG, READINGS, REPLY_LAG, TICK_MS, Composer, Timeline
 from .tokens import STYLES
 
-SCENES = [("talk", 0.48), ("reading", 0.06), ("typed", 0.04), ("quiet", 0.26), ("heard", 0.13), ("event", 0.03)]
+SCENES = [("talk", 0.44), ("reading", 0.05), ("typed", 0.04), ("quiet", 0.34), ("heard", 0.10), ("event", 0.03)]
 LATE = (0, 0, 0, 1, 2, 3, 5, 8)  # ticks
 TURNS = [(1, 0.38), (2, 0.32), (3, 0.14), (4, 0.09), (5, 0.07)]  # of a talk
 ASIDE = 0.1  # of the turns: people said something to each other before it
