@@ -18,6 +18,7 @@ SCENES = [("talk", 0.44), ("reading", 0.05), ("typed", 0.04), ("quiet", 0.34), (
 LATE = (0, 0, 0, 1, 2, 3, 5, 8)  # ticks
 TURNS = [(1, 0.38), (2, 0.32), (3, 0.14), (4, 0.09), (5, 0.07)]  # of a talk
 ASIDE = 0.1  # of the turns: people said something to each other before it
+FOREIGN = 0.25  # of what people say to each other: in a language that it does not speak
 
 
 class Feed:
@@ -34,19 +35,20 @@ class Feed:
             replies.setdefault(composer.domain.asked(self.stores[name].items[j]), []).append(i)
         self.turns: list[tuple[int, list[int]]] = []  # a feature segment and the replies to it
         self.overheard: list[int] = []
+        self.foreign: list[int] = []
         self.wide: list[int] = []
         for u, item in enumerate(self.users.items):
             key = tuple(item["of"])
             piece = self.stores[key[0]].items[key[1]]
             if piece["intent"] in SILENT:
-                (self.wide if piece["intent"] == "wide" else self.overheard).append(u)
+                (self.wide if piece["intent"] == "wide" else self.overheard if piece["text"] else self.foreign).append(u)
             elif (asked := composer.domain.asked(piece)) in replies:
                 self.turns.append((u, replies[asked]))
         self.core = [t for t in self.turns if self.piece(t[0])["intent"] in FOCUS]
         self.rest = [t for t in self.turns if self.piece(t[0])["intent"] not in FOCUS]
         self.sounds = Sounds()
         self.sounds.prepare({self.piece(u)["text"] for u in range(len(self.users.items))})
-        print(f"feed: {len(self.turns)} turns ({len(self.core)} in focus), {len(self.overheard)} overheard, {len(self.wide)} wide, {len(self.beds.items)} beds", flush=True)
+        print(f"feed: {len(self.turns)} turns ({len(self.core)} in focus), {len(self.overheard)} overheard, {len(self.foreign)} foreign, {len(self.wide)} wide, {len(self.beds.items)} beds", flush=True)
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         sample = np.concatenate([self.users.get(self.rng.randrange(len(self.users.items))).astype(np.float32) for _ in range(300)])
@@ -114,7 +116,8 @@ class Feed:
 
     def aside(self, line: Timeline, begin: int) -> int:
         """What people say to each other, and nobody answers; returns the tick of its last word's end."""
-        last = self.person(line, begin, self.rng.choice(self.overheard))[1]
+        foreign = self.foreign and self.rng.random() < FOREIGN
+        last = self.person(line, begin, self.rng.choice(self.foreign if foreign else self.overheard))[1]
         self.c.still(line, last + 1, True)
         return last
 
@@ -201,7 +204,7 @@ class Feed:
         line.extend(rng.randint(30, 100), True)
         at = rng.randint(0, 20)
         for _ in range(rng.choices([0, 1, 2, 4], [0.22, 0.34, 0.32, 0.12])[0]):
-            at = self.aside(line, at) + rng.randint(10, 30)
+            at = self.aside(line, at) + rng.randint(5, 30)
         line.extend(len(line) + 6, True)
         return line
 
