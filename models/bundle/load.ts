@@ -7,7 +7,7 @@ import { crossCheck } from './cross-check.js'
 import { MAX_BUNDLE_BYTES, MAX_FILES, MAX_GOLDEN_BYTES, MAX_MANIFEST_BYTES, MAX_TOKENIZER_BYTES } from './limits.js'
 import { Manifest } from './schema.js'
 
-const RESTORE = 'Copy its folder again from where it came (in a clone of parley: git restore models)'
+const RESTORE = 'Copy its folder again from where it came (in a clone of parley: git restore models/pico)'
 
 /** A bundle that was read and checked. Paths are absolute and inside its folder. */
 export interface Bundle {

@@ -18,7 +18,7 @@ SCENES = [("talk", 0.44), ("reading", 0.05), ("typed", 0.04), ("quiet", 0.34), (
 LATE = (0, 0, 0, 1, 2, 3, 5, 8)  # ticks
 TURNS = [(1, 0.38), (2, 0.32), (3, 0.14), (4, 0.09), (5, 0.07)]  # of a talk
 ASIDE = 0.1  # of the turns: people said something to each other before it
-FOREIGN = 0.25  # of what people say to each other: in a language that it does not speak
+FOREIGN_ASIDE = 0.25  # of what people say to each other: in a language that it does not speak
 
 
 class Feed:
@@ -116,8 +116,8 @@ class Feed:
 
     def aside(self, line: Timeline, begin: int) -> int:
         """What people say to each other, and nobody answers; returns the tick of its last word's end."""
-        foreign = self.foreign and self.rng.random() < FOREIGN
-        last = self.person(line, begin, self.rng.choice(self.foreign if foreign else self.overheard))[1]
+        pieces = self.foreign if self.foreign and self.rng.random() < FOREIGN_ASIDE else self.overheard
+        last = self.person(line, begin, self.rng.choice(pieces))[1]
         self.c.still(line, last + 1, True)
         return last
 
