@@ -29,6 +29,7 @@ def constants(graph: onnx.GraphProto) -> dict[tuple[str, int], np.ndarray]:
     initial = {w.name: w for w in graph.initializer}
     nodes = [*graph.node, *(n for branch in graph.node if branch.op_type == "If" for a in branch.attribute for n in a.g.node)]
     dequantised = {n.output[0]: n for n in nodes if n.op_type == "DequantizeLinear" and n.input[0] in initial}
+    maker = {o: n for n in nodes for o in n.output}
     out: dict[tuple[str, int], np.ndarray] = {}
     for node in nodes:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
@@ -57,7 +58,18 @@ def constants(graph: onnx.GraphProto) -> dict[tuple[str, int], np.ndarray]:
                     out[node.name.removesuffix("_Add"), 2] = value
                 else:
                     out[node.name, i] = value
+                    if node.op_type == "Add" and (product := behind(maker, node.input[1 - i])):
+                        out[f"{product} + bias", i] = value  # after the other: the last that is found counts
     return out
+
+
+def behind(maker: dict[str, onnx.NodeProto], value: str) -> str | None:
+    """The name of the product that made `value`, rounded or not. Sums are known by it: their own names are numbers in the order of the
+    graph, which another rule of choosing (docs/adr/0060) moves on."""
+    node = maker.get(value)
+    while node is not None and node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+        node = maker.get(node.input[0])
+    return node.name if node is not None and node.op_type == "MatMul" else None
 
 
 def matched(parameters: dict[str, torch.Tensor], fresh: dict, shipped: dict) -> dict[str, torch.Tensor]:
