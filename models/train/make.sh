@@ -36,7 +36,7 @@ py rooms --beds 2200 --rounds 3
 done_once() { [ -f "$PARLEY_WORK/done-$1" ]; }
 mark() { touch "$PARLEY_WORK/done-$1"; }
 py encode
-done_once codec || { py train_codec --minutes 40 --batch 12; mark codec; }
+done_once codec || { py train_codec --wheel "$wheel" --minutes 100; mark codec; }
 done_once text || { py train --stage text --minutes 15 --focus 0.75 --floor 0.5; mark text; }
 done_once ear || { py listen --wheel "$wheel" --wall 40; mark ear; }
 py features

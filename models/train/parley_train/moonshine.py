@@ -169,6 +169,10 @@ class Original(nn.Module):
 
     def encode(self, columns: torch.Tensor, there: torch.Tensor | None = None) -> torch.Tensor:
         """Columns [B, T, WIDTH] of the first convolution, those that count [B, T] -> frames [B, T', WIDTH]."""
+        return self.depths(columns, there)[-1]
+
+    def depths(self, columns: torch.Tensor, there: torch.Tensor | None = None) -> list[torch.Tensor]:
+        """As `encode`; what comes out of each layer, [B, T', WIDTH] each, and the frames."""
         w, (b, t, _) = self.w, columns.shape
         there = torch.ones(b, t) if there is None else there
         share = (there / there.sum(1, keepdim=True)).unsqueeze(2)
@@ -177,15 +181,20 @@ class Original(nn.Module):
         x = (columns - mean) * torch.rsqrt(power + 1e-5) * w.gain + w.offset
         x = F.gelu(w.conv3(Listener.windows(F.gelu(w.conv2(Listener.windows(x, 7, 3))), 3, 2)))
         cos, sin = positions(x.shape[1])
-        bias = ((there[:, :x.shape[1] * 6:6] - 1) * 1e4).unsqueeze(1).unsqueeze(2)
+        bias, out = ((there[:, :x.shape[1] * 6:6] - 1) * 1e4).unsqueeze(1).unsqueeze(2), []
         for layer in w.layers:
             q, k, v = layer.heads(x, cos, sin)
             x = layer.close(x, torch.softmax(q @ k.transpose(2, 3) + bias, -1) @ v)
-        return w.norm(x)
+            out.append(x)
+        return [*out, w.norm(x)]
+
+    def columns(self, sound: torch.Tensor) -> torch.Tensor:
+        """[B, samples] at 16 kHz -> columns of the first convolution, 250 a second."""
+        return torch.tanh(self.w.conv1(sound.unsqueeze(1))).transpose(1, 2)
 
     def forward(self, sound: torch.Tensor) -> torch.Tensor:
         """[B, samples] at 16 kHz, frames of 24 ms."""
-        return self.encode(torch.tanh(self.w.conv1(sound.unsqueeze(1))).transpose(1, 2))
+        return self.encode(self.columns(sound))
 
     def ticks(self, sound: torch.Tensor, ticks: torch.Tensor) -> torch.Tensor:
         """[B, n * TICK], the ticks of each row that count -> [B, n, FRAMES * WIDTH], frame by frame what the listener is to give."""

@@ -125,7 +125,7 @@ def main() -> None:
         else:
             codec = Codec()
             codec.load_state_dict({**codec.state_dict(), **module.state_dict()})
-            save_codec(codec, args.step)
+            save_codec(codec.state_dict(), args.step)
     (work("tokenizer.json")).write_bytes((args.bundle / "tokenizer.json").read_bytes())
 
 

@@ -1,10 +1,15 @@
-"""Trains the codec: `python -m parley_train.train_codec --minutes 30`. Resumes from `codec.pt`."""
+"""Trains the codec: `python -m parley_train.train_codec --wheel WHEEL --minutes 60`. Resumes from `codec.pt`.
+
+The sound is to have the teacher's spectra and, what tells whether a word is understood, the frames that a recogniser's encoder makes
+of it (Moonshine tiny, of the wheel; the judge of the evaluation is another, whisper). What is kept is the mean of the last weights.
+"""
 from __future__ import annotations
 
 import argparse
 import math
 import time
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,12 +18,16 @@ from torch.nn import functional as F
 from .codec import BOOKS, FRAMES, Codec, hertz, voicing
 from .device import compute_here, placed, portable
 from .encode import trimmed
+from .moonshine import Original, load
 from .paths import PROSODY_FILE, work
 from .store import RATE, Store
 from .styles import CHIME_TICKS, chime_codes, chime_sound, whisper_of
 from .synth import HOP
 
-CROP_TOKENS = 14
+CROP_TOKENS = 28  # words, not sounds, for the recogniser's encoder
+DEPTHS = (1, 3, -1)  # of its layers, the last after its norm
+UNDERSTOOD = 8.0  # weight of its frames' distance
+FORGET = 0.998  # of the mean of the weights, a step
 WHISPERED, CHIMES = 0.1, 0.02  # of the pieces
 MELS = 80
 
@@ -86,7 +95,15 @@ class Voice:
         return placed(sound), placed(codes), placed(f0)
 
 
-def losses(codec: Codec, sound: torch.Tensor, codes: torch.Tensor, f0: torch.Tensor) -> dict[str, torch.Tensor]:
+def distance(recogniser: Original, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Of two sounds [B, samples] in its frames, as a share of their variance."""
+    with torch.no_grad():
+        wanted = recogniser.depths(recogniser.columns(x))
+    made = recogniser.depths(recogniser.columns(y))
+    return sum(F.mse_loss(made[d], wanted[d]) / wanted[d].var() for d in DEPTHS) / len(DEPTHS)
+
+
+def losses(codec: Codec, recogniser: Original, sound: torch.Tensor, codes: torch.Tensor, f0: torch.Tensor) -> dict[str, torch.Tensor]:
     log_f0, logit, harmonic, breath, _ = codec.decoder(codec.books(codes), codec.decoder.initial(len(codes)))
     voiced = (f0 > 0).float()
     # The source runs on the true pitch while training, so that partials lie on partials; between voiced parts on the guess.
@@ -103,14 +120,17 @@ def losses(codec: Codec, sound: torch.Tensor, codes: torch.Tensor, f0: torch.Ten
     target = torch.log(torch.clamp(f0, min=60.0) / 100)
     out["f0"] = 3 * ((log_f0 - target).abs() * voiced).sum() / voiced.sum().clamp(min=1)
     out["voiced"] = 0.3 * F.binary_cross_entropy_with_logits(2.0 * logit, voiced)
+    half = (len(y) + 1) // 2  # it costs as much as all else together
+    out["understood"] = UNDERSTOOD * distance(recogniser, y[:half], x0[:half])
     return out
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--wheel", type=Path, required=True, help="moonshine_voice 0.1.0")
     parser.add_argument("--minutes", type=float, default=30, help="of processor time")
-    parser.add_argument("--batch", type=int, default=10)
-    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--batch", type=int, default=6)
+    parser.add_argument("--rate", type=float, default=8e-4)
     parser.add_argument("--data", nargs="+", default=["target", "replies"])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
@@ -124,13 +144,14 @@ def main() -> None:
         saved = torch.load(path)
         codec.load_state_dict(saved["codec"])
         step = saved["step"]
+    recogniser = Original(load(args.wheel)).eval().requires_grad_(False).to(device)
     torch.manual_seed(args.seed + step)
     rng = np.random.default_rng([args.seed, step])
     parameters = [*codec.books.parameters(), *codec.decoder.parameters()]
     optimiser = torch.optim.AdamW(parameters, args.rate, betas=(0.9, 0.98), weight_decay=0.01)
     voice, began, log = Voice(args.data), time.process_time(), open(work("logs", "codec.tsv"), "a")
     print(f"{len(voice.items)} pieces, from step {step}", flush=True)
-    first, averages = step, {}
+    first, averages, mean = step, {}, {k: v.clone() for k, v in codec.state_dict().items()}
     while True:
         spent = (time.process_time() - began) / 60
         if spent > args.minutes:
@@ -140,13 +161,16 @@ def main() -> None:
         sound, codes, f0 = voice.batch(args.batch, rng)
         # A few codes are wrong when the network gives them: one slip must not derail the sound around it.
         codes = torch.where(torch.rand(codes.shape) < 0.02, codes[torch.randperm(len(codes))], codes)
-        parts = losses(codec, sound, codes, f0)
+        parts = losses(codec, recogniser, sound, codes, f0)
         total = sum(parts.values())
         optimiser.zero_grad()
         total.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 2.0)
         optimiser.step()
         step += 1
+        done = step - first
+        for k, v in codec.state_dict().items():
+            mean[k].lerp_(v, 1 - min(FORGET, done / (done + 9)))  # the first weights count for little
         for k, v in parts.items():
             averages[k] = 0.98 * averages.get(k, float(v.detach())) + 0.02 * float(v.detach())
         if step % 50 == 0:
@@ -155,13 +179,13 @@ def main() -> None:
             log.write(line + "\n")
             log.flush()
         if step % 200 == 0:
-            save(codec, step)
-    save(codec, step)
+            save(mean, step)
+    save(mean, step)
 
 
-def save(codec: Codec, step: int) -> None:
+def save(weights: dict[str, torch.Tensor], step: int) -> None:
     temp = work("codec.pt.tmp")
-    torch.save({"codec": portable(codec.state_dict()), "step": step}, temp)
+    torch.save({"codec": portable(weights), "step": step}, temp)
     temp.replace(work("codec.pt"))
 
 
