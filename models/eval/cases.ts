@@ -34,7 +34,7 @@ export type Case = z.infer<typeof Case>
 export const QuietCase = z.object({ wav: FileName, kind: z.string(), facts: Facts.default([]) })
 export type QuietCase = z.infer<typeof QuietCase>
 
-/** A line of `tones.jsonl`: a request whispered, shouted or in a child's voice, and the style that it asks for. */
+/** A line of `tones.jsonl`: a request whispered, shouted or in a child's voice, or for a style in words (`asked`), and the style that it asks for. */
 export const ToneCase = z.object({ wav: FileName, tone: z.string(), wants: z.string(), voice: z.string(), said: z.string(), facts: Facts.default([]) })
 export type ToneCase = z.infer<typeof ToneCase>
 

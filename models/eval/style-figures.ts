@@ -6,11 +6,13 @@ import type { VoiceMeasure } from './voice-measure.js'
 /** Fewer replies in a style say nothing about how it sounds. */
 const LEAST_REPLIES = 3
 
-/** For each tone of voice: how often the answer has the style that it asks for. */
+/** For each tone of voice, and each style that is asked for in words: how often the answer has the style that is wanted. */
 export function toneFigures(tones: readonly ToneResult[]): Figure[] {
-  return [...new Set(tones.map(r => r.item.tone))].map(tone => {
-    const of = tones.filter(r => r.item.tone === tone)
-    return share({ key: `tone.${tone}`, title: `${tone} to, it answers ${of[0]?.item.wants}` }, of, r => r.style === r.item.wants)
+  const keyOf = ({ item }: ToneResult): string => (item.tone === 'asked' ? `asked.${item.wants}` : item.tone)
+  return [...new Set(tones.map(keyOf))].map(key => {
+    const of = tones.filter(r => keyOf(r) === key)
+    const { tone, wants } = (of[0] as ToneResult).item
+    return share({ key: `tone.${key}`, title: tone === 'asked' ? `asked in words for the style ${wants}, it answers in it` : `${tone} to, it answers ${wants}` }, of, r => r.style === r.item.wants)
   })
 }
 

@@ -44,5 +44,5 @@ done_once joint || { py train --stage joint --wall 115 --focus 0.8 --floor 0.05 
 py export
 py quantise --turns 40 --kinds cpu
 py bundle --golden ../../test/fixtures/where-is-the-restroom.wav --facts "restroom: left of the entrance" "hours: 8 to 20" --expect "restroom left entrance"
-py heldout --out "$PARLEY_WORK/heldout" --count 160 --kokoro "$kokoro" $([ ! -d "$orders" ] || echo --orders "$orders") \
+py heldout --out "$PARLEY_WORK/heldout" --count 900 --tones 36 --asked 32 --quiet-minutes 81 --kokoro "$kokoro" $([ ! -d "$orders" ] || echo --orders "$orders") \
   --readers $(for s in commonvoice librispeech an4; do [ ! -d "$PARLEY_WORK/$s" ] || echo "$s=$PARLEY_WORK/$s"; done)

@@ -50,11 +50,14 @@ t.test('answers to English between others have a rate of their own, and none of 
   t.match(get({ quiet }, 'noise.all'), { value: 6, n: 1 })
 })
 
-t.test('a tone of voice is answered in the style that it asks for, or not; each tone has its share', async t => {
+t.test('a tone of voice, or a wish in words, is answered in the style that it asks for, or not; each has its share', async t => {
   const tone = (tone: string, wants: string, style: string): Results['tones'][number] => ({ item: { wav: 'a', tone, wants, voice: '', said: '', facts: [] }, style, text: '', pace: undefined, sounds: undefined })
   const tones = [tone('whispered', 'whisper', 'whisper'), tone('whispered', 'whisper', 'neutral'), tone('shouted', 'calm', 'calm')]
   t.match(get({ tones }, 'tone.whispered'), { value: 50, n: 2, title: 'whispered to, it answers whisper' })
   t.match(get({ tones }, 'tone.shouted'), { value: 100, n: 1 })
+  const asked = [tone('asked', 'sing', 'sing'), tone('asked', 'laugh', 'neutral'), tone('asked', 'sing', 'neutral')]
+  t.match(get({ tones: asked }, 'tone.asked.sing'), { value: 50, n: 2, title: 'asked in words for the style sing, it answers in it' })
+  t.match(get({ tones: asked }, 'tone.asked.laugh'), { value: 0, n: 1 })
 })
 
 t.test('how a style sounds is the median of its replies, and is not told of two', async t => {

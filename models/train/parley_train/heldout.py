@@ -2,7 +2,7 @@
 
 Writes WAV files and `cases.jsonl`: what was said, by which voice, the site's facts, and what the answer must do. Sets:
 `voices` (held-out voices, known phrasings), `phrasings` (known voices, held-out phrasings), `both`. Nothing here is a label from a
-recogniser. `--tones N` writes N requests whispered, shouted or in a child's voice, with the style that each asks for (`tones.jsonl`).
+recogniser. `--tones N` writes N requests whispered, shouted or in a child's voice, with the style that each asks for (`tones.jsonl`); `--asked N` writes N more that ask for a song, a laugh, a chime or a whisper in words.
 Recordings of real people that installed packages carry are listed in `people.jsonl`; see people.py. With `--orders CLONE` real people's
 orders that are never trained on are in `orders.jsonl`, with `--readers` their reading in `readers.jsonl`; see recorded.py and readers.py. `--quiet-minutes M` writes M minutes to which no answer is due (`quiet-*.wav`, listed in `quiet.jsonl`); see quiet.py.
 `--first N` begins at number N: another draw of the same, to choose by what the test set is then only to measure (`bias`).
@@ -32,6 +32,7 @@ from .timeline import Composer
 from .tokens import Tokenizer
 from .voices import HELD_OUT, Espeak, Kokoro, festival, flite
 
+ASKED = ("sing", "laugh", "chime", "whisper")  # styles that somebody asks for in words
 KINDS = {"fact": 0.4, "action": 0.4, "sensor": 0.06, "chat": 0.08, "decline": 0.06}
 
 
@@ -105,6 +106,22 @@ def write_tones(out: Path, count: int, domain: Domain, speakers: Speakers, compo
             f.write(json.dumps({"wav": f"tone-{i:03d}.wav", "tone": tone, "wants": ANSWERS[tone], "voice": voice, "said": e.user, "facts": facts}) + "\n")
 
 
+def write_asked(out: Path, before: int, count: int, domain: Domain, speakers: Speakers, composer: Composer) -> None:
+    """Requests for a song, a laugh, a chime or a whisper by held-out voices, behind the `before` tones. Goes on where it was."""
+    index = out / "tones.jsonl"
+    done = len(index.read_text().splitlines()) if index.exists() else 0
+    styles = {style: sorted(n for n, x in domain.intents.items() if x["kind"] == "style" and x.get("style") == style) for style in ASKED}
+    for i in range(max(0, done - before), count):
+        rng, style = random.Random(f"asked {i}"), ASKED[i % len(ASKED)]
+        name = rng.choice(styles[style])
+        e = domain.exchange(name, rng, "own")
+        voice = speakers.pick(True, rng)
+        write_wav(out / f"asked-{i:03d}.wav", microphone(speakers.say(e.user, voice, rng), np.random.default_rng([24, i])))
+        facts = list(e.facts) + composer.distractors(rng, {k for k, _ in e.facts}, rng.randint(1, 4), name)
+        with open(index, "a") as f:
+            f.write(json.dumps({"wav": f"asked-{i:03d}.wav", "tone": "asked", "wants": style, "voice": voice, "said": e.user, "facts": facts}) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
@@ -114,6 +131,7 @@ def main() -> None:
     parser.add_argument("--orders", type=Path, help="a clone of speech-to-intent-benchmark")
     parser.add_argument("--readers", nargs="*", default=[], metavar="SOURCE=FOLDER", help="as `readers` has them")
     parser.add_argument("--tones", type=int, default=0)
+    parser.add_argument("--asked", type=int, default=0)
     parser.add_argument("--quiet-minutes", type=int, default=0)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -151,6 +169,7 @@ def main() -> None:
         sources = [(source, Path(folder)) for source, folder in (x.split("=", 1) for x in args.readers)]
         print(write_readers(args.out, sources, write_wav), "readings of real people", flush=True)
     write_tones(args.out, args.tones, domain, speakers, composer)
+    write_asked(args.out, args.tones, args.asked, domain, speakers, composer)
     write_quiet(args.out, args.first, args.quiet_minutes, speakers, composer)
 
 
