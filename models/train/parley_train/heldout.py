@@ -44,6 +44,16 @@ def write_wav(path: Path, samples: np.ndarray) -> None:
         out.writeframes((np.clip(samples, -1, 1) * 32767).astype(np.int16).tobytes())
 
 
+def written(index: Path) -> int:
+    """How many lines a list has already: whoever writes it goes on behind them."""
+    return len(index.read_text().splitlines()) if index.exists() else 0
+
+
+def append(index: Path, line: dict) -> None:
+    with open(index, "a") as f:
+        f.write(json.dumps(line) + "\n")
+
+
 class Speakers:
     def __init__(self, package: Path) -> None:
         self.kokoro, self.espeak = Kokoro(package), Espeak()
@@ -79,19 +89,18 @@ def microphone(samples: np.ndarray, rng: np.random.Generator, loudest: float | N
 def write_quiet(out: Path, first: int, minutes: int, speakers: Speakers, composer: Composer) -> None:
     """Goes on where it was. The site has a few facts, as a site has."""
     index = out / "quiet.jsonl"
-    done = len(index.read_text().splitlines()) if index.exists() else 0
+    done = written(index)
     for i, (name, sound, kind) in enumerate(beds(first + done, first + minutes, Talk(speakers.say, speakers.espeak, first)), first + done):
         write_wav(out / name, sound)
         rng = random.Random(f"quiet facts {i}")
-        with open(index, "a") as f:
-            f.write(json.dumps({"wav": name, "kind": kind, "facts": composer.distractors(rng, set(), rng.randint(0, 4))}) + "\n")
+        append(index, {"wav": name, "kind": kind, "facts": composer.distractors(rng, set(), rng.randint(0, 4))})
         print(name, kind, flush=True)
 
 
 def write_tones(out: Path, count: int, domain: Domain, speakers: Speakers, composer: Composer) -> None:
     """Held-out voices and plain requests in a tone. Goes on where it was."""
     index, tones = out / "tones.jsonl", list(TONES)
-    done = len(index.read_text().splitlines()) if index.exists() else 0
+    done = written(index)
     names = sorted(n for n in FOCUS if domain.intents[n].get("user") and domain.intents[n].get("style", "neutral") == "neutral")
     for i in range(done, count):
         rng, tone = random.Random(f"tone {i}"), tones[i % len(tones)]
@@ -102,14 +111,13 @@ def write_tones(out: Path, count: int, domain: Domain, speakers: Speakers, compo
         sound = TONES[tone](speakers.say(e.user, voice, rng), np.random.default_rng([22, i]))
         loudest = {"whispered": -22, "shouted": -1}.get(tone, -6)
         write_wav(out / f"tone-{i:03d}.wav", microphone(sound, np.random.default_rng([23, i]), loudest))
-        with open(index, "a") as f:
-            f.write(json.dumps({"wav": f"tone-{i:03d}.wav", "tone": tone, "wants": ANSWERS[tone], "voice": voice, "said": e.user, "facts": facts}) + "\n")
+        append(index, {"wav": f"tone-{i:03d}.wav", "tone": tone, "wants": ANSWERS[tone], "voice": voice, "said": e.user, "facts": facts})
 
 
 def write_asked(out: Path, before: int, count: int, domain: Domain, speakers: Speakers, composer: Composer) -> None:
     """Requests for a song, a laugh, a chime or a whisper by held-out voices, behind the `before` tones. Goes on where it was."""
     index = out / "tones.jsonl"
-    done = len(index.read_text().splitlines()) if index.exists() else 0
+    done = written(index)
     styles = {style: sorted(n for n, x in domain.intents.items() if x["kind"] == "style" and x.get("style") == style) for style in ASKED}
     for i in range(max(0, done - before), count):
         rng, style = random.Random(f"asked {i}"), ASKED[i % len(ASKED)]
@@ -118,8 +126,7 @@ def write_asked(out: Path, before: int, count: int, domain: Domain, speakers: Sp
         voice = speakers.pick(True, rng)
         write_wav(out / f"asked-{i:03d}.wav", microphone(speakers.say(e.user, voice, rng), np.random.default_rng([24, i])))
         facts = list(e.facts) + composer.distractors(rng, {k for k, _ in e.facts}, rng.randint(1, 4), name)
-        with open(index, "a") as f:
-            f.write(json.dumps({"wav": f"asked-{i:03d}.wav", "tone": "asked", "wants": style, "voice": voice, "said": e.user, "facts": facts}) + "\n")
+        append(index, {"wav": f"asked-{i:03d}.wav", "tone": "asked", "wants": style, "voice": voice, "said": e.user, "facts": facts})
 
 
 def main() -> None:
@@ -138,7 +145,7 @@ def main() -> None:
     domain, speakers = Domain(), Speakers(args.kokoro)
     composer = Composer(domain, Tokenizer.load(work("tokenizer.json")))
     index = args.out / "cases.jsonl"
-    done = len(index.read_text().splitlines()) if index.exists() else 0
+    done = written(index)
     for i in range(args.first + done, args.first + args.count):
         rng = random.Random(f"heldout {i}")
         group = ("voices", "phrasings", "both")[i % 3]
@@ -158,8 +165,7 @@ def main() -> None:
         values = [] if absent else [v for v in e.slots.values() if any(v in f[1] for f in e.facts) and v in e.reply]
         case = {"wav": f"{i:04d}.wav", "set": group, "voice": voice, "kind": kind, "intent": name, "said": e.user, "facts": facts,
                 "calls": e.calls, "values": values, "missing": absent, "reply": e.missing if absent else e.reply}
-        with open(index, "a") as f:
-            f.write(json.dumps(case) + "\n")
+        append(index, case)
         if i % 25 == 0:
             print(i, group, voice, "|", e.user, flush=True)
     print(write_people(args.out, write_wav), "recordings of real people", flush=True)
