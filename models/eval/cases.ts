@@ -30,6 +30,10 @@ export const Case = z.object({
 })
 export type Case = z.infer<typeof Case>
 
+/** A line of `follows.jsonl`: what is understood only after the request `before` ("and the elevator"), by the same voice. */
+export const FollowCase = Case.extend({ before: z.object({ wav: FileName, said: z.string() }) })
+export type FollowCase = z.infer<typeof FollowCase>
+
 /** A line of `quiet.jsonl`: sound that is not for the device. */
 export const QuietCase = z.object({ wav: FileName, kind: z.string(), facts: Facts.default([]) })
 export type QuietCase = z.infer<typeof QuietCase>
@@ -50,6 +54,7 @@ export interface Cases {
   readonly cases: readonly Case[]
   /** Of cases.jsonl: two runs are comparable when they had the same. */
   readonly hash: string
+  readonly follows: readonly FollowCase[]
   readonly quiet: readonly QuietCase[]
   readonly tones: readonly ToneCase[]
   readonly people: readonly PersonCase[]
@@ -67,6 +72,7 @@ export async function readCases(folder: string): Promise<Cases> {
     folder,
     cases: parseLines(text, Case, list),
     hash: createHash('sha256').update(text).digest('hex'),
+    follows: await readOptional(join(folder, 'follows.jsonl'), FollowCase),
     quiet: await readOptional(join(folder, 'quiet.jsonl'), QuietCase),
     tones: await readOptional(join(folder, 'tones.jsonl'), ToneCase),
     people: await readOptional(join(folder, 'people.jsonl'), PersonCase),

@@ -12,6 +12,7 @@ import { figuresOf, lossFigure, unjudged, type Results } from './figures.js'
 import { FOCUS } from './focus.js'
 import { needSameCases, readBase, type BaseReport, type Report } from './report.js'
 import { runCase, type CaseResult } from './run-case.js'
+import { runFollow, type FollowResult } from './run-follow.js'
 import { pairsOf, runPair, type PairResult } from './run-pair.js'
 import { runPerson, type PersonResult } from './run-person.js'
 import { runQuiet, type QuietResult } from './run-quiet.js'
@@ -71,6 +72,8 @@ export async function evaluate(options: EvalOptions): Promise<Evaluation> {
     await speech?.add(result, said)
     if (results.length % 25 === 0) progress(`${results.length} of ${chosen.length} cases`)
   }
+  const follows: FollowResult[] = []
+  for (const item of cases.follows) follows.push(await runFollow(session, cases.folder, item, expectedOf(item, bundle.manifest.tools, written), signal))
   const quiet: QuietResult[] = []
   for (const item of cases.quiet) {
     quiet.push(await runQuiet(session, cases.folder, item, signal))
@@ -97,7 +100,7 @@ export async function evaluate(options: EvalOptions): Promise<Evaluation> {
   if (speech?.count && options.python !== undefined) progress(`an independent ear listens to ${speech.count} replies`)
   const words = speech?.count && options.python !== undefined ? await judgeSpeech(options.python, speech.list, speech.count) : undefined
 
-  const all: Results = { cases: results, quiet, tones, people, readers, orders, pairs, words, times: session }
+  const all: Results = { cases: results, follows, quiet, tones, people, readers, orders, pairs, words, times: session }
   const figures: Figure[] = figuresOf(all)
   if (base) figures.push(lossFigure(figures, base.figures, base.bundle.precision))
   const part = partOf(cases, chosen.length, options)

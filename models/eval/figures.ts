@@ -3,6 +3,7 @@ import { SETS } from './cases.js'
 import { durations, lossAgainst, share, type Figure } from './figure.js'
 import type { BaseReport } from './report.js'
 import type { CaseResult } from './run-case.js'
+import type { FollowResult } from './run-follow.js'
 import type { PairResult } from './run-pair.js'
 import { wordErrorRate, type Hearing } from './hearing.js'
 import type { PersonResult } from './run-person.js'
@@ -23,6 +24,7 @@ const MOST_LOST = 1.5
 export interface Results {
   readonly cases: readonly CaseResult[]
   readonly quiet: readonly QuietResult[]
+  readonly follows: readonly FollowResult[]
   readonly pairs: readonly PairResult[]
   readonly tones: readonly ToneResult[]
   readonly people: readonly PersonResult[]
@@ -36,7 +38,7 @@ export interface Results {
 
 /** All rows of the table, in its order. */
 export function figuresOf(results: Results): Figure[] {
-  const { cases, quiet, pairs, tones, people, readers, orders, times, words } = results
+  const { cases, follows, quiet, pairs, tones, people, readers, orders, times, words } = results
   const calling = cases.filter(r => r.item.calls.length > 0)
   const factual = cases.filter(r => isJudged(r.item))
   const speaking = cases.flatMap(r => r.onsetMs ?? [])
@@ -58,6 +60,7 @@ export function figuresOf(results: Results): Figure[] {
     { key: 'noise.speech', title: 'time that it speaks in them', unit: '%', value: hours ? (100 * quiet.reduce((sum, q) => sum + q.spoken, 0)) / hours : undefined, n: hours, of: 'hours' },
     ...durations({ key: 'stop', title: 'stops when spoken over', of: 'pairs' }, pairs.map(p => p.stopMs), { p95: 300 }),
     share({ key: 'barge', title: 'answers the new sentence after it was spoken over', of: 'pairs' }, pairs, p => p.answerRight),
+    ...(follows.length ? [share({ key: 'follow', title: 'right answer to what is only understood after a request ("and the elevator"), held-out voices', of: 'talks' }, follows, f => f.right)] : []),
     ...SETS.map(set => heardFigure(set, NAMES[set], cases.flatMap(r => (r.item.set === set ? [r.hearing] : [])))),
     ...(people.length ? [
       heardFigure('people', 'real people', people.map(p => p.hearing)),

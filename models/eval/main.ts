@@ -25,7 +25,7 @@ function fullReport({ report, results }: Evaluation): object {
   const cases = results.cases.map(({ item, expected, ...result }) => ({
     wav: item.wav, set: item.set, voice: item.voice, intent: item.intent, said: item.said, wanted: { calls: expected.calls, values: expected.values, missing: item.missing, reply: item.reply }, ...result,
   }))
-  return { ...report, results: { cases, quiet: results.quiet, tones: results.tones, people: results.people, readers: results.readers, orders: results.orders, pairs: results.pairs } }
+  return { ...report, results: { cases, follows: results.follows, quiet: results.quiet, tones: results.tones, people: results.people, readers: results.readers, orders: results.orders, pairs: results.pairs } }
 }
 
 try {

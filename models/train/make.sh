@@ -19,10 +19,12 @@ py teach target --count 2400
 py teach users-fast --count 6000
 py teach users-piper --count 1000
 py teach users-focus --count 5500
+py teach users-follow --count 1200
 py teach users-wide --count 7000
 py teach users-kokoro --count 600 --kokoro "$kokoro"
-py teach users-kokoro --focus --count 2000 --kokoro "$kokoro"
-py teach users-kokoro --wide --count 1500 --kokoro "$kokoro"
+py teach users-kokoro --only focus --count 2000 --kokoro "$kokoro"
+py teach users-kokoro --only wide --count 1500 --kokoro "$kokoro"
+py teach users-kokoro --only follow --count 600 --kokoro "$kokoro"
 # Orders that real people spoke (Apache-2.0). Without them training goes on with synthetic voices alone.
 orders="$PARLEY_WORK/orders"
 [ -d "$orders" ] || git clone -q --depth 1 https://github.com/Picovoice/speech-to-intent-benchmark "$orders" || rm -rf "$orders"
@@ -44,5 +46,5 @@ done_once joint || { py train --stage joint --wall 115 --focus 0.8 --floor 0.05 
 py export
 py quantise --turns 40 --kinds cpu
 py bundle --golden ../../test/fixtures/where-is-the-restroom.wav --facts "restroom: left of the entrance" "hours: 8 to 20" --expect "restroom left entrance"
-py heldout --out "$PARLEY_WORK/heldout" --count 900 --tones 36 --asked 32 --quiet-minutes 81 --kokoro "$kokoro" $([ ! -d "$orders" ] || echo --orders "$orders") \
+py heldout --out "$PARLEY_WORK/heldout" --count 900 --follows 60 --tones 36 --asked 32 --quiet-minutes 81 --kokoro "$kokoro" $([ ! -d "$orders" ] || echo --orders "$orders") \
   --readers $(for s in commonvoice librispeech an4; do [ ! -d "$PARLEY_WORK/$s" ] || echo "$s=$PARLEY_WORK/$s"; done)

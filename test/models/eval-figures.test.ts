@@ -3,7 +3,7 @@ import { lossAgainst, verdictOf, type Figure } from '../../models/eval/figure.js
 import { figuresOf, lossFigure, unjudged, type Results } from '../../models/eval/figures.js'
 import { caseOf, figureOf, resultOf } from './eval-kit.js'
 
-const none: Results = { cases: [], quiet: [], tones: [], people: [], readers: [], orders: [], pairs: [], words: undefined, times: { steps: [], graphMs: 0 } }
+const none: Results = { cases: [], follows: [], quiet: [], tones: [], people: [], readers: [], orders: [], pairs: [], words: undefined, times: { steps: [], graphMs: 0 } }
 const get = (results: Partial<Results>, key: string): Figure | undefined => figuresOf({ ...none, ...results }).find(f => f.key === key)
 
 t.test('calls are counted by what was held out, all and focus', async t => {

@@ -45,6 +45,8 @@ const lines = [
   caseOf({ wav: '0.wav', facts: [['ping', 'hello there']], missing: true, reply: 'sorry' }),
 ]
 await writeFile(join(folder, 'cases.jsonl'), lines.map(line => JSON.stringify(line)).join('\n'))
+const follows = ['2.wav', 'quiet-0.wav'].map(wav => ({ ...caseOf({ wav, ...hello }), before: { wav: '0.wav', said: 'ping' } }))
+await writeFile(join(folder, 'follows.jsonl'), follows.map(line => JSON.stringify(line)).join('\n'))
 await writeFile(join(folder, 'quiet.jsonl'), '{"wav": "quiet-0.wav", "kind": "silence"}\n{"wav": "quiet-1.wav", "kind": "hum", "facts": [["ping", "pong"]]}\n')
 await writeFile(join(folder, 'tones.jsonl'), '{"wav": "0.wav", "tone": "shouted", "wants": "calm", "voice": "x", "said": "ping"}\n{"wav": "quiet-0.wav", "tone": "shouted", "wants": "calm", "voice": "x", "said": "ping"}\n')
 await writeFile(join(folder, 'orders.jsonl'), '{"wav": "0.wav", "said": "ping", "from": "a collection", "calls": ["move(direction=forward, metres=2)"]}\n{"wav": "quiet-0.wav", "said": "ping", "from": "a collection", "calls": ["stop()"]}\n')
@@ -91,6 +93,11 @@ t.test('orders of real people are judged by what it does', async t => {
 t.test('a reply that is spoken over stops, and the new sentence is answered', async t => {
   t.match(evaluation.results.pairs, [{ first: '1.wav', second: '2.wav', stopMs: 240, answerRight: true, text: 'hello there' }])
   t.match(figure('stop.p95'), { value: 240, n: 1 })
+})
+
+t.test('what follows a request is judged by the second answer alone, even where the first would do', async t => {
+  t.match(evaluation.results.follows, [{ firstAnswered: true, right: true, text: 'hello there' }, { firstAnswered: true, right: false, text: '' }])
+  t.match(figure('follow'), { value: 50, n: 2 })
 })
 
 t.test('all steps are timed, and the graph has its part', async t => {

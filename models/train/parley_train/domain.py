@@ -48,8 +48,13 @@ def load_intents() -> list[dict]:
         intent["user"] = intent.get("user") or []
         intent["own"] = len(intent["user"])  # those behind are for training alone
         intent["user"] += more.pop(intent["intent"], [])
+        intent["after"] = []  # (intent, phrase): what is meant for this one when it is said after that one
     if more:
         raise ValueError(f"more.yaml has intents that do not exist: {', '.join(more)}")
+    named = {intent["intent"]: intent for intent in intents}
+    for intent in intents:
+        for next in intent.get("follow") or []:
+            named[next["intent"]]["after"] += [(intent["intent"], phrase) for phrase in next["user"]]
     return intents
 
 
@@ -136,10 +141,32 @@ class Domain:
 
     def asked(self, item: dict) -> tuple:
         """What a user piece asks for, without how: its intent and the slots that its phrasing itself names."""
-        users = self.intents[item["intent"]].get("user") or []
-        template = users[item["phrasing"]] if 0 <= item["phrasing"] < len(users) else ""
+        intent, k = self.intents[item["intent"]], item["phrasing"]
+        phrases = [*intent["user"], *(phrase for _, phrase in intent["after"])]
+        template = phrases[k] if 0 <= k < len(phrases) else ""
         named = set(re.findall(r"\{(\w+)\}", template))
         return (item["intent"], tuple(sorted((k, v) for k, v in item["slots"].items() if k in named)))
+
+    def before(self, item: dict) -> str | None:
+        """The intent after which alone a user piece can be understood ("and the elevator"); None where it says everything itself."""
+        intent = self.intents[item["intent"]]
+        k = item["phrasing"] - len(intent["user"])
+        return intent["after"][k][0] if k >= 0 else None
+
+    def follow(self, name: str, rng: random.Random, taken: dict[str, str] | None = None) -> Exchange | None:
+        """What the same person may say next, after the intent `name`, in fewer words; None where nothing does. No slot that it names
+        has a value of `taken`, those of the request before."""
+        options = [(n, k) for n, i in self.intents.items() for k, (before, phrase) in enumerate(i["after"]) if before == name and phrase not in self.held[n]]
+        if not options:
+            return None
+        n, k = rng.choice(options)
+        template = self.intents[n]["after"][k][1]
+        for _ in range(20):
+            values: dict[str, str] = {}
+            user = self.fill(template, values, rng)
+            if not set(values.items()) & set((taken or {}).items()):
+                break
+        return self.exchange(n, rng, values=values, user=user, phrasing=len(self.intents[n]["user"]) + k)
 
     def phrasings(self, intent: dict, split: str) -> list[int]:
         n = len(intent["user"])
@@ -151,10 +178,9 @@ class Domain:
         return [i for i in range(intent["own"] if split == "own" else n) if i not in held]
 
     def exchange(self, name: str, rng: random.Random, split: str = "train", values: dict[str, str] | None = None,
-                 user: str | None = None) -> Exchange:
+                 user: str | None = None, phrasing: int = -1) -> Exchange:
         intent = self.intents[name]
         values = dict(values or {})
-        phrasing = -1
         if user is None:
             options, user = self.phrasings(intent, split), None
             while user is None or split == "train" and user in self.held[name]:  # two phrases can make one sentence

@@ -2,7 +2,7 @@
 
 Writes WAV files and `cases.jsonl`: what was said, by which voice, the site's facts, and what the answer must do. Sets:
 `voices` (held-out voices, known phrasings), `phrasings` (known voices, held-out phrasings), `both`. Nothing here is a label from a
-recogniser. `--tones N` writes N requests whispered, shouted or in a child's voice, with the style that each asks for (`tones.jsonl`); `--asked N` writes N more that ask for a song, a laugh, a chime or a whisper in words.
+recogniser. `--follows N` writes N talks of two requests, the second understood only after the first (`follows.jsonl`). `--tones N` writes N requests whispered, shouted or in a child's voice, with the style that each asks for (`tones.jsonl`); `--asked N` writes N more that ask for a song, a laugh, a chime or a whisper in words.
 Recordings of real people that installed packages carry are listed in `people.jsonl`; see people.py. With `--orders CLONE` real people's
 orders that are never trained on are in `orders.jsonl`, with `--readers` their reading in `readers.jsonl`; see recorded.py and readers.py. `--quiet-minutes M` writes M minutes to which no answer is due (`quiet-*.wav`, listed in `quiet.jsonl`); see quiet.py.
 `--first N` begins at number N: another draw of the same, to choose by what the test set is then only to measure (`bias`).
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from .acoustics import TONES
-from .domain import Domain
+from .domain import Domain, Exchange
 from .paths import work
 from .people import write_people
 from .readers import write_readers
@@ -114,6 +114,34 @@ def write_tones(out: Path, count: int, domain: Domain, speakers: Speakers, compo
         append(index, {"wav": f"tone-{i:03d}.wav", "tone": tone, "wants": ANSWERS[tone], "voice": voice, "said": e.user, "facts": facts})
 
 
+def values_of(e: Exchange) -> list[str]:
+    """The words of the asked facts that a reply must hold."""
+    return [v for v in e.slots.values() if any(v in f[1] for f in e.facts) and v in e.reply]
+
+
+def write_follows(out: Path, count: int, domain: Domain, speakers: Speakers, composer: Composer) -> None:
+    """By held-out voices: a request, and what says only what is new in the next ("and the elevator"). Goes on where it was."""
+    index = out / "follows.jsonl"
+    names = sorted({before for x in domain.intents.values() for before, _ in x["after"]})
+    weights = [intent_weight(domain, n) for n in names]
+    for i in range(written(index), count):
+        rng = random.Random(f"follow case {i}")
+        while True:
+            first = domain.exchange(rng.choices(names, weights)[0], rng, "own")
+            e = domain.follow(first.intent, rng, first.slots)
+            if e and (e.calls or values_of(e)) and not {k for k, _ in first.facts} & {k for k, _ in e.facts}:
+                break
+        facts = [*first.facts, *e.facts]
+        facts += composer.distractors(rng, {k for k, _ in facts}, rng.randint(1, 4), e.intent)
+        rng.shuffle(facts)
+        voice = speakers.pick(True, rng)
+        files = (f"follow-{i:03d}-a.wav", f"follow-{i:03d}-b.wav")
+        for k, (file, said) in enumerate(zip(files, (first.user, e.user))):
+            write_wav(out / file, microphone(speakers.say(said, voice, rng), np.random.default_rng([25, i, k]), -6))
+        append(index, {"wav": files[1], "set": "voices", "voice": voice, "kind": e.kind, "intent": e.intent, "said": e.user, "facts": facts,
+                       "calls": e.calls, "values": values_of(e), "missing": False, "reply": e.reply, "before": {"wav": files[0], "said": first.user}})
+
+
 def write_asked(out: Path, before: int, count: int, domain: Domain, speakers: Speakers, composer: Composer) -> None:
     """Requests for a song, a laugh, a chime or a whisper by held-out voices, behind the `before` tones. Goes on where it was."""
     index = out / "tones.jsonl"
@@ -137,6 +165,7 @@ def main() -> None:
     parser.add_argument("--kokoro", type=Path, required=True)
     parser.add_argument("--orders", type=Path, help="a clone of speech-to-intent-benchmark")
     parser.add_argument("--readers", nargs="*", default=[], metavar="SOURCE=FOLDER", help="as `readers` has them")
+    parser.add_argument("--follows", type=int, default=0)
     parser.add_argument("--tones", type=int, default=0)
     parser.add_argument("--asked", type=int, default=0)
     parser.add_argument("--quiet-minutes", type=int, default=0)
@@ -162,7 +191,7 @@ def main() -> None:
         voice = speakers.pick(group != "phrasings", rng)
         sound = microphone(speakers.say(e.user, voice, rng), np.random.default_rng([21, i]))
         write_wav(args.out / f"{i:04d}.wav", sound)
-        values = [] if absent else [v for v in e.slots.values() if any(v in f[1] for f in e.facts) and v in e.reply]
+        values = [] if absent else values_of(e)
         case = {"wav": f"{i:04d}.wav", "set": group, "voice": voice, "kind": kind, "intent": name, "said": e.user, "facts": facts,
                 "calls": e.calls, "values": values, "missing": absent, "reply": e.missing if absent else e.reply}
         append(index, case)
@@ -174,6 +203,7 @@ def main() -> None:
     if args.readers:
         sources = [(source, Path(folder)) for source, folder in (x.split("=", 1) for x in args.readers)]
         print(write_readers(args.out, sources, write_wav), "readings of real people", flush=True)
+    write_follows(args.out, args.follows, domain, speakers, composer)
     write_tones(args.out, args.tones, domain, speakers, composer)
     write_asked(args.out, args.tones, args.asked, domain, speakers, composer)
     write_quiet(args.out, args.first, args.quiet_minutes, speakers, composer)

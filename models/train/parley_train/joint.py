@@ -11,7 +11,7 @@ from .paths import PROSODY_FILE, work
 from .store import Store
 from .styles import ANSWERS, CHIME_TICKS, PACE, paced, restyled
 from .teach import FOCUS, SILENT, USERS
-from .timeline import CUT_LAG, READINGS, REPLY_LAG, TICK_MS, Composer, Timeline
+from .timeline import CUT_LAG, ELLIPTIC, READINGS, REPLY_LAG, TICK_MS, Composer, Timeline
 from .tokens import STYLES
 
 SCENES = [("talk", 0.44), ("reading", 0.05), ("typed", 0.04), ("quiet", 0.34), ("heard", 0.10), ("event", 0.03)]
@@ -34,6 +34,7 @@ class Feed:
             name, j = self.stores["replies"].items[i]["of"]
             replies.setdefault(composer.domain.asked(self.stores[name].items[j]), []).append(i)
         self.turns: list[tuple[int, list[int]]] = []  # a feature segment and the replies to it
+        self.after: dict[str, list[tuple[int, list[int]]]] = {}  # by the intent behind which they are understood
         self.overheard: list[int] = []
         self.foreign: list[int] = []
         self.wide: list[int] = []
@@ -43,12 +44,13 @@ class Feed:
             if piece["intent"] in SILENT:
                 (self.wide if piece["intent"] == "wide" else self.overheard if piece["text"] else self.foreign).append(u)
             elif (asked := composer.domain.asked(piece)) in replies:
-                self.turns.append((u, replies[asked]))
+                before = composer.domain.before(piece)
+                (self.turns if before is None else self.after.setdefault(before, [])).append((u, replies[asked]))
         self.core = [t for t in self.turns if self.piece(t[0])["intent"] in FOCUS]
         self.rest = [t for t in self.turns if self.piece(t[0])["intent"] not in FOCUS]
         self.sounds = Sounds()
         self.sounds.prepare({self.piece(u)["text"] for u in range(len(self.users.items))})
-        print(f"feed: {len(self.turns)} turns ({len(self.core)} in focus), {len(self.overheard)} overheard, {len(self.foreign)} foreign, {len(self.wide)} wide, {len(self.beds.items)} beds", flush=True)
+        print(f"feed: {len(self.turns)} turns ({len(self.core)} in focus), {sum(map(len, self.after.values()))} that follow one, {len(self.overheard)} overheard, {len(self.foreign)} foreign, {len(self.wide)} wide, {len(self.beds.items)} beds", flush=True)
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         sample = np.concatenate([self.users.get(self.rng.randrange(len(self.users.items))).astype(np.float32) for _ in range(300)])
@@ -125,7 +127,8 @@ class Feed:
         rng, line, taken, facts, events = self.rng, Timeline(), set(), [], []
         turns = []
         for _ in range(rng.choices([n for n, _ in TURNS], [w for _, w in TURNS])[0]):
-            u, options = self.turn()
+            following = self.after.get(self.piece(turns[-1][0])["intent"]) if turns and rng.random() < ELLIPTIC else None
+            u, options = rng.choice(following) if following else self.turn()
             r = rng.choice(options)
             reply = self.stores["replies"].items[r]
             keys = {k for k, _ in [*reply["facts"], *reply["absent"]]}

@@ -78,7 +78,8 @@ def target_text(domain: Domain, i: int) -> tuple[str, str]:
 
 SOURCES = ("commonvoice", "librispeech", "an4", "commands")
 """Of people who read; see readers.py."""
-USERS = ("users-fast", "users-piper", "users-kokoro", "users-focus", "users-focus-kokoro", "users-wide", "users-wide-kokoro", "users-recorded",
+USERS = ("users-fast", "users-piper", "users-kokoro", "users-focus", "users-focus-kokoro", "users-follow", "users-follow-kokoro", "users-wide",
+         "users-wide-kokoro", "users-recorded",
          *(f"users-{source}" for source in SOURCES))
 SILENT = {"overheard", "wide"}
 """Intents that get no reply: talk that is not for the device, and speech that is only there to be heard."""
@@ -147,6 +148,15 @@ def foreign_piece(espeak: Espeak, rng: random.Random) -> tuple[np.ndarray, dict]
     return samples, {"voice": f"espeak:{speaker}", "words": words, "text": "", "said": said, "intent": "overheard", "slots": {}, "phrasing": 0}
 
 
+def follow_text(domain: Domain, i: int) -> dict:
+    """What is only understood after another request ("and the elevator")."""
+    rng = random.Random(f"follow {i}")
+    befores = sorted({before for x in domain.intents.values() for before, _ in x["after"]})
+    e = domain.follow(rng.choices(befores, [intent_weight(domain, n) for n in befores])[0], rng)
+    assert e is not None
+    return {"text": e.user, "intent": e.intent, "slots": e.slots, "phrasing": e.phrasing}
+
+
 def user_text(domain: Domain, i: int, focus: bool = False) -> dict:
     """What a person says: an intent's phrasing with its slots, or talk that is not for the device."""
     rng = random.Random(f"user {i}")
@@ -162,13 +172,19 @@ def user_text(domain: Domain, i: int, focus: bool = False) -> dict:
     return {"text": e.user, "intent": e.intent, "slots": e.slots, "phrasing": e.phrasing}
 
 
-def make_users_kokoro(numbers: Numbers, package: Path, focus: bool, wide: bool) -> None:
-    name = "users-wide-kokoro" if wide else "users-focus-kokoro" if focus else "users-kokoro"
+def make_users_kokoro(numbers: Numbers, package: Path, what: str) -> None:
+    """`what`: "" (all intents), focus, follow or wide."""
+    name = f"users-{what}-kokoro" if what else "users-kokoro"
     domain, store, voice = Domain(), Store(work("teacher", name)), Kokoro(package)
     names = [n for n in voice.tables if f"kokoro:{n}" not in HELD_OUT]
     weights = [3.0 if n[0] in "ab" else 1.0 for n in names]
     for i in numbers.left(store):
-        labels = wide_text(domain, 1_000_000 + i) if wide else user_text(domain, (4_000_000 if focus else 1_000_000) + i, focus)
+        if what == "follow":
+            labels = follow_text(domain, 1_000_000 + i)
+        elif what == "wide":
+            labels = wide_text(domain, 1_000_000 + i)
+        else:
+            labels = user_text(domain, (4_000_000 if what else 1_000_000) + i, what == "focus")
         rng = random.Random(f"{name} {i}")
         speaker = rng.choices(names, weights)[0]
         if rng.random() < 0.6:  # a few dozen voices are few people: most pieces are spoken by somebody between two of them
@@ -194,7 +210,7 @@ def make_users_piper(numbers: Numbers) -> None:
 
 
 def make_users_cheap(name: str, numbers: Numbers) -> None:
-    """The focus intents, or wide speech, by the cheap voices, one voice a piece."""
+    """The focus intents, what follows them, or wide speech, by the cheap voices, one voice a piece."""
     from .acoustics import faster
     domain, store, piper = Domain(), Store(work("teacher", name)), Piper()
     espeak, phonemes = Espeak(), Phonemes()
@@ -205,7 +221,7 @@ def make_users_cheap(name: str, numbers: Numbers) -> None:
             store.add(samples, espeak.rate, **labels)
             progress(len(store.items), numbers.count)
             continue
-        labels = wide_text(domain, i) if name == "users-wide" else user_text(domain, 3_000_000 + i, focus=True)
+        labels = {"users-wide": wide_text, "users-follow": follow_text}[name](domain, i) if name != "users-focus" else user_text(domain, 3_000_000 + i, focus=True)
         words, kind = " ".join(spoken(labels["text"])[0]), rng.random()
         if kind < 0.45:
             factor = rng.choice([rng.uniform(0.78, 0.9), rng.uniform(1.12, 1.7)])
@@ -280,12 +296,12 @@ def progress(i: int, count: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["target", "users-fast", "users-piper", "users-kokoro", "users-focus", "users-wide"])
+    parser.add_argument("what", choices=["target", "users-fast", "users-piper", "users-kokoro", "users-focus", "users-follow", "users-wide"])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0, help="the number of the first piece")
     parser.add_argument("--kokoro", type=Path, help="the packed npm package kokoro-js (.tgz), which holds the voices")
-    parser.add_argument("--focus", action="store_true", help="users-kokoro: the focus intents")
-    parser.add_argument("--wide", action="store_true", help="users-kokoro: speech that is only to be heard")
+    parser.add_argument("--only", default="", choices=["", "focus", "follow", "wide"],
+                        help="users-kokoro: the focus intents, what is understood after another request, or speech that is only to be heard")
     args = parser.parse_args()
     numbers = Numbers(args.first, args.count)
     if args.what == "target":
@@ -294,7 +310,7 @@ if __name__ == "__main__":
         make_users_piper(numbers)
     elif args.what == "users-fast":
         make_users_fast(numbers)
-    elif args.what in ("users-focus", "users-wide"):
+    elif args.what in ("users-focus", "users-follow", "users-wide"):
         make_users_cheap(args.what, numbers)
     else:
-        make_users_kokoro(numbers, args.kokoro, args.focus, args.wide)
+        make_users_kokoro(numbers, args.kokoro, args.only)

@@ -23,6 +23,7 @@ from .tokens import Tokenizer
 HEARD_LAG, REPLY_LAG, LEAD, CUT_LAG, TONE_AFTER = 2, 2, 2, 1, 3
 TICK_MS = 80
 MAX_FACTS = 480
+ELLIPTIC = 0.3  # of the turns behind another: what can only be understood after it, where there is such a thing
 STILL, STILL_TICKS = 3, 5
 """To say nothing just after a sentence that is not for the device weighs as much as a reply's first word, in so many ticks."""
 
@@ -196,7 +197,9 @@ class Composer:
         """Turns of text alone: typed ones, and ones that arrive on the heard stream as if the ear had written them."""
         line, exchanges, taken, pool = Timeline(), [], set(), []
         for _ in range(turns):
-            e = self.domain.exchange(rng.choices(names, weights)[0], rng, "train")
+            last = exchanges[-1][0] if exchanges else None
+            e = self.domain.follow(last.intent, rng, last.slots) if last and rng.random() < ELLIPTIC else None
+            e = e or self.domain.exchange(rng.choices(names, weights)[0], rng, "train")
             clash = any(k in taken for k, _ in e.facts)
             if clash:
                 continue
