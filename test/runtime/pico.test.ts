@@ -74,6 +74,15 @@ t.test('the fact is read, not remembered: with another price the answer is anoth
   t.notMatch(seven, /\b2\b/)
 })
 
+t.test('a fact that changes in the midst of a talk is answered as it is now', async t => {
+  await using session = await openSession(PICO, { providers: ['cpu'], cacheFolder: folder })
+  const { samples } = await readWav(fixture('what-does-a-muffin-cost.wav'))
+  for (const price of [2, 5, 3]) {
+    await session.setFacts([`muffin: ${price} euros`, 'hours: 8 to 20'])
+    t.match(await steps(session, Math.ceil(samples.length / session.tickSamples) + 60, samples), new RegExp(`\\b${price} euros\\b`))
+  }
+})
+
 t.test('a minute of a silent room: pico says nothing', async t => {
   const input = join(folder, 'room.wav')
   await writeWav(input, { rate: 16_000, samples: Float32Array.from({ length: 60 * 16_000 }, (_, i) => 0.0003 * Math.sin(i * i)) })
@@ -102,9 +111,10 @@ t.test('what a sensor measured before a minute of silence is known, and of two v
   }
 })
 
-/** What it says in so many ticks of a silent room. */
-async function steps(session: EngineSession, count: number): Promise<string> {
+/** What it says in so many ticks of a silent room in which a person may speak. */
+async function steps(session: EngineSession, count: number, person: Float32Array = new Float32Array()): Promise<string> {
+  const sound = (i: number): number => 0.0003 * Math.sin(i * i) + (person[i] ?? 0)
   let text = ''
-  for (let n = 0; n < count; n++) text += (await session.step({ at: 80 * n, audio: Float32Array.from({ length: session.tickSamples }, (_, i) => 0.0003 * Math.sin(i * i)) })).text
+  for (let n = 0; n < count; n++) text += (await session.step({ at: 80 * n, audio: Float32Array.from({ length: session.tickSamples }, (_, i) => sound(n * session.tickSamples + i)) })).text
   return text
 }
