@@ -19,6 +19,17 @@ export function firstSoundMs(said: readonly Said[], tickMs: number): number | un
   return first < 0 ? undefined : (first + 1) * tickMs
 }
 
+/** The tick in which the sound of the reply that sounds at tick `from` is over: what a tick makes is played in the next. */
+export function soundEndTick(said: readonly Said[], from: number): number {
+  return lastSoundTick(said, from) + 2
+}
+
+/** The reply that begins at tick `from` or later, with all that comes behind it; empty when none does. */
+export function replyFrom(said: readonly Said[], from: number): readonly Said[] {
+  const begin = said.findIndex((s, t) => t >= from && s.mark === 'begin')
+  return begin < 0 ? [] : said.slice(begin)
+}
+
 /** The last tick with speech of the reply that sounds at tick `from`; `from - 1` when none does. */
 export function lastSoundTick(said: readonly Said[], from: number): number {
   let last = from - 1

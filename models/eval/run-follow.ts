@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { OmniSession } from '../session.js'
 import { isRight, type Expected } from './answer.js'
 import type { FollowCase } from './cases.js'
-import { callsOf, lastSoundTick, wordsOf } from './heard.js'
+import { callsOf, replyFrom, soundEndTick, wordsOf } from './heard.js'
 import { heardOf } from './hearing.js'
 import { play, tickMsOf } from './play.js'
 import { readUtterance, spokenOver } from './sounds.js'
@@ -26,11 +26,9 @@ export async function runFollow(session: OmniSession, folder: string, item: Foll
   const second = await readUtterance(join(folder, item.wav), session.inputRate)
   const alone = await play(session, { facts: item.facts, samples: first.samples, room: first.span.room }, signal)
   const begin = alone.findIndex(s => s.speech)
-  const over = begin < 0 ? alone.length : lastSoundTick(alone, begin) + 2
+  const over = begin < 0 ? alone.length : soundEndTick(alone, begin)
   const onsetTick = over + Math.ceil(PAUSE_MS / tickMs)
   const said = await play(session, { facts: item.facts, samples: spokenOver(first, second, onsetTick * tickMs, session.inputRate), room: first.span.room }, signal)
-  const after = said.slice(onsetTick)
-  const answer = after.findIndex(s => s.mark === 'begin')
-  const ticks = answer < 0 ? [] : after.slice(answer)
-  return { item, firstAnswered: begin >= 0, right: isRight(wordsOf(ticks), callsOf(ticks), expected), text: wordsOf(ticks), heard: heardOf(after) }
+  const ticks = replyFrom(said, onsetTick)
+  return { item, firstAnswered: begin >= 0, right: isRight(wordsOf(ticks), callsOf(ticks), expected), text: wordsOf(ticks), heard: heardOf(said.slice(onsetTick)) }
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { OmniSession } from '../session.js'
 import { isJudged, isRight } from './answer.js'
-import { callsOf, lastSoundTick, wordsOf } from './heard.js'
+import { callsOf, replyFrom, soundEndTick, wordsOf } from './heard.js'
 import { play, tickMsOf } from './play.js'
 import type { CaseResult } from './run-case.js'
 import { readUtterance, spokenOver } from './sounds.js'
@@ -48,24 +48,18 @@ export async function runPair(session: OmniSession, folder: string, first: CaseR
   const begin = alone.findIndex(s => s.speech)
   if (begin < 0) return undefined
   const onset = begin + 1 + SPEAK_AFTER_TICKS
-  const unstoppedMs = soundEndMs(lastSoundTick(alone, begin), tickMs) - onset * tickMs
+  const unstoppedMs = (soundEndTick(alone, begin) - onset) * tickMs
   if (unstoppedMs < GOES_ON_TICKS * tickMs) return undefined
 
   const samples = spokenOver(a, b, onset * tickMs, session.inputRate)
   const said = await play(session, { facts, samples, room: a.span.room }, signal)
-  const answer = said.findIndex((s, t) => t > onset && s.mark === 'begin')
-  const ticks = answer < 0 ? [] : said.slice(answer)
+  const ticks = replyFrom(said, onset + 1)
   return {
     first: first.item.wav,
     second: second.item.wav,
-    stopMs: Math.max(0, soundEndMs(lastSoundTick(said, begin), tickMs) - onset * tickMs),
+    stopMs: Math.max(0, (soundEndTick(said, begin) - onset) * tickMs),
     unstoppedMs,
     answerRight: isRight(wordsOf(ticks), callsOf(ticks), second.expected),
     text: wordsOf(ticks),
   }
-}
-
-/** Of tick t, whose sound begins when the tick is over. */
-function soundEndMs(t: number, tickMs: number): number {
-  return (t + 2) * tickMs
 }

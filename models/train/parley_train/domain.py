@@ -112,6 +112,11 @@ class Domain:
         self.slots = load_slots()
         self.intents = {i["intent"]: i for i in load_intents()}
         self.held = {n: {x for k in self.phrasings(i, "held") for x in _all(i["user"][k])} for n, i in self.intents.items()}
+        self.follows: dict[str, list[tuple[str, int]]] = {}  # by intent: what may come next in fewer words, as intent and phrasing
+        for n, i in self.intents.items():
+            for k, (before, phrase) in enumerate(i["after"], len(i["user"])):
+                if not _all(phrase) & self.held[n]:
+                    self.follows.setdefault(before, []).append((n, k))
 
     def value(self, name: str, rng: random.Random) -> str:
         base = name.rstrip("0123456789")
@@ -141,11 +146,14 @@ class Domain:
 
     def asked(self, item: dict) -> tuple:
         """What a user piece asks for, without how: its intent and the slots that its phrasing itself names."""
-        intent, k = self.intents[item["intent"]], item["phrasing"]
-        phrases = [*intent["user"], *(phrase for _, phrase in intent["after"])]
-        template = phrases[k] if 0 <= k < len(phrases) else ""
-        named = set(re.findall(r"\{(\w+)\}", template))
+        named = set(re.findall(r"\{(\w+)\}", self.phrase(item["intent"], item["phrasing"])))
         return (item["intent"], tuple(sorted((k, v) for k, v in item["slots"].items() if k in named)))
+
+    def phrase(self, name: str, k: int) -> str:
+        """Phrasing `k` of an intent: its own first, then those behind another intent; empty where it has no such number."""
+        intent = self.intents[name]
+        phrases = [*intent["user"], *(phrase for _, phrase in intent["after"])]
+        return phrases[k] if 0 <= k < len(phrases) else ""
 
     def before(self, item: dict) -> str | None:
         """The intent after which alone a user piece can be understood ("and the elevator"); None where it says everything itself."""
@@ -156,17 +164,15 @@ class Domain:
     def follow(self, name: str, rng: random.Random, taken: dict[str, str] | None = None) -> Exchange | None:
         """What the same person may say next, after the intent `name`, in fewer words; None where nothing does. No slot that it names
         has a value of `taken`, those of the request before."""
-        options = [(n, k) for n, i in self.intents.items() for k, (before, phrase) in enumerate(i["after"]) if before == name and phrase not in self.held[n]]
-        if not options:
+        if name not in self.follows:
             return None
-        n, k = rng.choice(options)
-        template = self.intents[n]["after"][k][1]
+        n, k = rng.choice(self.follows[name])
         for _ in range(20):
             values: dict[str, str] = {}
-            user = self.fill(template, values, rng)
+            user = self.fill(self.phrase(n, k), values, rng)
             if not set(values.items()) & set((taken or {}).items()):
                 break
-        return self.exchange(n, rng, values=values, user=user, phrasing=len(self.intents[n]["user"]) + k)
+        return self.exchange(n, rng, values=values, user=user, phrasing=k)
 
     def phrasings(self, intent: dict, split: str) -> list[int]:
         n = len(intent["user"])

@@ -122,14 +122,14 @@ def values_of(e: Exchange) -> list[str]:
 def write_follows(out: Path, count: int, domain: Domain, speakers: Speakers, composer: Composer) -> None:
     """By held-out voices: a request, and what says only what is new in the next ("and the elevator"). Goes on where it was."""
     index = out / "follows.jsonl"
-    names = sorted({before for x in domain.intents.values() for before, _ in x["after"]})
+    names = sorted(domain.follows)
     weights = [intent_weight(domain, n) for n in names]
     for i in range(written(index), count):
         rng = random.Random(f"follow case {i}")
         while True:
             first = domain.exchange(rng.choices(names, weights)[0], rng, "own")
             e = domain.follow(first.intent, rng, first.slots)
-            if e and (e.calls or values_of(e)) and not {k for k, _ in first.facts} & {k for k, _ in e.facts}:
+            if (e.calls or values_of(e)) and not {k for k, _ in first.facts} & {k for k, _ in e.facts}:
                 break
         facts = [*first.facts, *e.facts]
         facts += composer.distractors(rng, {k for k, _ in facts}, rng.randint(1, 4), e.intent)

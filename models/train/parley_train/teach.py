@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from .domain import Domain
+from .domain import Domain, Exchange
 from .paths import DOMAIN, work
 from .spoken import spoken
 from .store import Store
@@ -148,43 +148,46 @@ def foreign_piece(espeak: Espeak, rng: random.Random) -> tuple[np.ndarray, dict]
     return samples, {"voice": f"espeak:{speaker}", "words": words, "text": "", "said": said, "intent": "overheard", "slots": {}, "phrasing": 0}
 
 
+def labels_of(e: Exchange) -> dict:
+    """Of what a person says."""
+    return {"text": e.user, "intent": e.intent, "slots": e.slots, "phrasing": e.phrasing}
+
+
 def follow_text(domain: Domain, i: int) -> dict:
     """What is only understood after another request ("and the elevator")."""
     rng = random.Random(f"follow {i}")
-    befores = sorted({before for x in domain.intents.values() for before, _ in x["after"]})
-    e = domain.follow(rng.choices(befores, [intent_weight(domain, n) for n in befores])[0], rng)
-    assert e is not None
-    return {"text": e.user, "intent": e.intent, "slots": e.slots, "phrasing": e.phrasing}
+    befores = sorted(domain.follows)
+    return labels_of(domain.follow(rng.choices(befores, [intent_weight(domain, n) for n in befores])[0], rng))
 
 
-def user_text(domain: Domain, i: int, focus: bool = False) -> dict:
+def focus_text(domain: Domain, i: int) -> dict:
+    """A phrasing of a focus intent."""
+    rng = random.Random(f"user {i}")
+    names = [n for n in domain.intents if n in FOCUS]
+    return labels_of(domain.exchange(rng.choices(names, [intent_weight(domain, n) for n in names])[0], rng, "train"))
+
+
+def user_text(domain: Domain, i: int) -> dict:
     """What a person says: an intent's phrasing with its slots, or talk that is not for the device."""
     rng = random.Random(f"user {i}")
     overheard = overheard_lines("train")
-    if focus:
-        names = [n for n in domain.intents if n in FOCUS]
-        e = domain.exchange(rng.choices(names, [intent_weight(domain, n) for n in names])[0], rng, "train")
-        return {"text": e.user, "intent": e.intent, "slots": e.slots, "phrasing": e.phrasing}
     if overheard and rng.random() < OVERHEARD:
         line = rng.choice(overheard)
         return {"text": line, "intent": "overheard", "slots": {}, "phrasing": 0}
-    e = domain.exchange(pick_intent(domain, rng), rng, "train")
-    return {"text": e.user, "intent": e.intent, "slots": e.slots, "phrasing": e.phrasing}
+    return labels_of(domain.exchange(pick_intent(domain, rng), rng, "train"))
+
+
+TEXTS = {"": user_text, "focus": focus_text, "follow": follow_text, "wide": wide_text}
 
 
 def make_users_kokoro(numbers: Numbers, package: Path, what: str) -> None:
-    """`what`: "" (all intents), focus, follow or wide."""
+    """`what`: a key of `TEXTS`."""
     name = f"users-{what}-kokoro" if what else "users-kokoro"
     domain, store, voice = Domain(), Store(work("teacher", name)), Kokoro(package)
     names = [n for n in voice.tables if f"kokoro:{n}" not in HELD_OUT]
     weights = [3.0 if n[0] in "ab" else 1.0 for n in names]
     for i in numbers.left(store):
-        if what == "follow":
-            labels = follow_text(domain, 1_000_000 + i)
-        elif what == "wide":
-            labels = wide_text(domain, 1_000_000 + i)
-        else:
-            labels = user_text(domain, (4_000_000 if what else 1_000_000) + i, what == "focus")
+        labels = TEXTS[what](domain, (4_000_000 if what == "focus" else 1_000_000) + i)
         rng = random.Random(f"{name} {i}")
         speaker = rng.choices(names, weights)[0]
         if rng.random() < 0.6:  # a few dozen voices are few people: most pieces are spoken by somebody between two of them
@@ -221,7 +224,7 @@ def make_users_cheap(name: str, numbers: Numbers) -> None:
             store.add(samples, espeak.rate, **labels)
             progress(len(store.items), numbers.count)
             continue
-        labels = {"users-wide": wide_text, "users-follow": follow_text}[name](domain, i) if name != "users-focus" else user_text(domain, 3_000_000 + i, focus=True)
+        labels = TEXTS[name[6:]](domain, (3_000_000 if name == "users-focus" else 0) + i)
         words, kind = " ".join(spoken(labels["text"])[0]), rng.random()
         if kind < 0.45:
             factor = rng.choice([rng.uniform(0.78, 0.9), rng.uniform(1.12, 1.7)])
@@ -300,7 +303,7 @@ if __name__ == "__main__":
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0, help="the number of the first piece")
     parser.add_argument("--kokoro", type=Path, help="the packed npm package kokoro-js (.tgz), which holds the voices")
-    parser.add_argument("--only", default="", choices=["", "focus", "follow", "wide"],
+    parser.add_argument("--only", default="", choices=TEXTS,
                         help="users-kokoro: the focus intents, what is understood after another request, or speech that is only to be heard")
     args = parser.parse_args()
     numbers = Numbers(args.first, args.count)
